@@ -1,0 +1,96 @@
+"""What an agent backend is: a coroutine from a request to an answer. It knows nothing of Django."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One finished exchange, or half of one, of a conversation: `role` is "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One piece of work for an agent.
+
+    `content` is what the agent is asked: a message's text or a task's rendered description. `messages` are the
+    conversation before it, oldest first. `config` is the agent's own, credentials included. `timeout` is in
+    milliseconds and bounds the whole run; the caller enforces it by cancelling the coroutine.
+    """
+
+    task_id: str
+    org_id: str
+    agent_id: str
+    type: str
+    content: str
+    session_id: str | None = None
+    is_message: bool = False
+    messages: Sequence[Turn] = ()
+    requirements: Sequence[str] = ()
+    context: Mapping[str, Json] = field(default_factory=dict)
+    config: Mapping[str, Json] = field(default_factory=dict)
+    timeout: int = 1_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent made of a request.
+
+    `content` is the text a person reads; `result` is a task's result object where the backend makes one itself.
+    `tokens` is the usage that the model reported, 0 where it reported none, never a guess.
+    """
+
+    content: str
+    result: Mapping[str, Json] | None = None
+    tokens: int = 0
+    backend: str = ""
+    model: str | None = None
+    truncated: bool = False
+
+
+class BackendError(Exception):
+    """An agent's failure. `transient` says whether another attempt may help; `retry_after` is in milliseconds."""
+
+    def __init__(self, message: str, *, code: str = "agent_failed", transient: bool = False, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.transient = transient
+        self.retry_after = retry_after
+
+
+class Reporter(Protocol):
+    """Where a running backend tells how it goes. Both calls return at once and may be made from the event loop only."""
+
+    def delta(self, text: str) -> None:
+        """A piece of the answer's text, in order."""
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """How far the work is, 0 to 1."""
+
+
+class Backend(Protocol):
+    """One kind of agent. `run` honours cancellation at once and leaks nothing when it is cancelled."""
+
+    name: str
+
+    async def run(self, request: Request, reporter: Reporter) -> Answer:
+        """Do the work. Raises BackendError for every failure that is the agent's own."""
+        ...
+
+    def unready(self, config: Mapping[str, Json]) -> "Unready | None":
+        """Why this backend cannot run anything now, or None when it can. Must not block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """A backend that cannot run. `for_good` means that waiting will not help: it is not configured."""
+
+    reason: str
+    for_good: bool

@@ -1,0 +1,79 @@
+"""Work comes in, is called off, is tried again. A worker hears of it after the commit; a sweep stands behind that."""
+
+from statistics import median
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from taskmaster.core.clock import now
+from taskmaster.core.queue import enqueue
+from taskmaster.core.subscriptions import notify
+from taskmaster.core.wakeups import hub
+from taskmaster.events.log import record
+
+from .models import PRIORITIES, Agent, Task
+
+HISTORY = 20
+
+
+@transaction.atomic
+def submit(*, agent: Agent, type: str, description: str, priority: str = "normal", **fields: Any) -> Task:
+    """Queue a task at `agent`, whatever state the agent is in."""
+    task = Task.objects.create(
+        org_id=agent.org_id,
+        agent=agent,
+        type=type,
+        description=description,
+        priority=PRIORITIES[priority],
+        assigned_at=now(),
+        **fields,
+    )
+    record(task.org_id, ("task.queued", task.news(priority=priority)))
+    wake(agent.pk)
+    return task
+
+
+def wake(agent_id: str) -> None:
+    """Tell the workers, after the commit, that this agent has something to do."""
+    from .tasks import work
+
+    enqueue(work, agent_id)
+
+
+@transaction.atomic
+def cancel(task: Task) -> Task:
+    """Call a task off; what runs is stopped within a second. Raises InvalidState where it has ended."""
+    task.move_to(Task.CANCELLED, finished_at=now(), lease="")
+    record(task.org_id, ("task.cancelled", task.news()))
+    notify("task.cancelled", task)
+    hub.send_on_commit(f"cancel:{task.pk}")
+    wake(task.agent_id)
+    return task
+
+
+@transaction.atomic
+def retry(task: Task) -> Task:
+    """Queue a failed or cancelled task again, with its attempts counted on. Raises InvalidState for any other."""
+    fresh: dict[str, Any] = {"result": None, "error": None, "error_code": "", "progress": 0, "lost": 0, "failures": 0}
+    fresh |= {"started_at": None, "finished_at": None, "not_before": None, "assigned_at": now()}
+    ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
+    task.move_to(Task.QUEUED, where=ended, **fresh)
+    record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
+    wake(task.agent_id)
+    return task
+
+
+def estimated_duration(agent: Agent, type: str) -> int:
+    """Milliseconds: the median of the last finished tasks of that type on that agent, else the agent's default."""
+    history = Task.objects.filter(agent=agent, type=type, status=Task.COMPLETED).order_by("-finished_at")
+    durations = [task.duration or 0 for task in history.only("started_at", "finished_at")[:HISTORY]]
+    return round(median(durations)) if durations else agent.default_duration
+
+
+def agents_with_work() -> list[str]:
+    """The agents that have something they could run now: whom the sweep wakes."""
+    due = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), status=Task.QUEUED)
+    ready = due.filter(agent__status=Agent.ACTIVE, agent__deleted_at=None)
+    return list(ready.order_by().values_list("agent_id", flat=True).distinct())

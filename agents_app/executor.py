@@ -1,0 +1,209 @@
+"""Runs agents in this process: one event loop for all that runs, a few threads for the database.
+
+A running agent holds no thread, so one worker process runs hundreds of them. Every outcome goes through the lease,
+and whoever finishes a task takes the agent's next one at once, with no trip through the broker.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections
+from django.db.models.functions import Now
+
+from taskmaster.core import log
+from taskmaster.core.wakeups import hub
+
+from . import dispatch, leases, outcomes, registry
+from .backends.base import Request
+from .models import Task, Worker
+from .models.worker import BEAT_SECONDS
+from .reporting import TaskReporter
+
+logger = logging.getLogger(__name__)
+
+DATABASE_THREADS = 4
+# How many tasks of one agent a worker takes at a time, so that several workers share a burst.
+TAKE = 4
+GRACE_SECONDS = 5.0
+
+
+class Executor:
+    """This process's running tasks."""
+
+    def __init__(self) -> None:
+        self.worker_id = ""
+        self._loop = asyncio.new_event_loop()
+        self._pool = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="outcomes")
+        self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
+        self._starting = 0
+        self._put_off: set[str] = set()
+        self._lock = threading.Lock()
+        self._draining = False
+        self._heart: Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin to take work."""
+        worker = Worker.objects.create(host=socket.gethostname(), pid=os.getpid(), beat_at=Now())
+        self.worker_id = worker.pk
+        threading.Thread(target=self._loop.run_forever, name="executor", daemon=True).start()
+        hub.listen_prefix("cancel:", lambda key, _: self._stop_task(key.removeprefix("cancel:")))
+        registry.LOCAL_MODEL.on_ready(self.pull_all)
+        registry.LOCAL_MODEL.start()
+        self._heart = asyncio.run_coroutine_threadsafe(self._beat_for_ever(), self._loop)
+
+    def pull(self, agent_id: str) -> None:
+        """Claim and start what this agent can start now (in a thread that may use the database)."""
+        room = self._reserve()
+        if not room:
+            self._put_off.add(agent_id)
+            return
+        try:
+            claim = leases.claim(agent_id, self.worker_id, room, ready=lambda agent: registry.unready(agent) is None)
+            for task in claim.tasks:
+                self._begin(task)
+        finally:
+            with self._lock:
+                self._starting -= room
+        if claim.more:
+            dispatch.wake(agent_id)
+
+    def pull_all(self) -> None:
+        """Start whatever can start now, for every agent."""
+        self._in_pool(lambda: [dispatch.wake(agent_id) for agent_id in dispatch.agents_with_work()])
+
+    def stop(self) -> None:
+        """Take nothing new, let what runs finish for a moment, and put the rest back into its queue."""
+        if not self.worker_id:
+            return
+        self._draining = True
+        asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(GRACE_SECONDS + 10)
+        registry.LOCAL_MODEL.stop()
+        self._pool.shutdown(wait=True)
+        Worker.objects.filter(pk=self.worker_id).delete()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _reserve(self) -> int:
+        """How many tasks may be claimed now; they are counted as starting until the claim is through."""
+        with self._lock:
+            free = settings.MAX_RUNNING - len(self._running) - self._starting
+            room = 0 if self._draining else max(0, min(TAKE, free))
+            self._starting += room
+            return room
+
+    def _begin(self, task: Task) -> None:
+        request = outcomes.request_for(task)
+        self._loop.call_soon_threadsafe(self._spawn, task, request)
+
+    def _spawn(self, task: Task, request: Request) -> None:
+        running = self._loop.create_task(self._run(task, request))
+        self._running[task.pk] = (task, running)
+        # A cancel that came between the claim and this line has left its mark in the row only: the next beat sees it.
+        running.add_done_callback(lambda _: self._running.pop(task.pk, None))
+
+    async def _run(self, task: Task, request: Request) -> None:
+        log.task_id.set(task.pk)
+        log.org_id.set(task.org_id)
+        reporter = TaskReporter(task, self._in_pool)
+        try:
+            outcome = await outcomes.attempt(registry.backend_of(task.agent), task, request, reporter)
+        except asyncio.CancelledError:
+            if not self._draining:
+                raise
+            outcome = outcomes.put_back(task)
+        await self._settle(task, outcome)
+
+    async def _settle(self, task: Task, outcome: Callable[[], Any]) -> None:
+        """Store an outcome. The database may be away for a moment; past the lease the task is run again anyway."""
+        for pause in (0.1, 0.3, 1, 2, 4, None):
+            try:
+                return await self._loop.run_in_executor(self._pool, self._store, task, outcome)
+            except DatabaseError as error:
+                logger.warning("outcome not stored yet: %s", type(error).__name__)
+                if pause is None:
+                    return None
+                await asyncio.sleep(pause)
+
+    def _store(self, task: Task, outcome: Callable[[], Any]) -> None:
+        try:
+            outcome()
+            if not self._draining:
+                with self._lock:
+                    waiting = {task.agent_id, *self._put_off}
+                    self._put_off.clear()
+                # This task still counts as running here until its coroutine has returned.
+                self._running.pop(task.pk, None)
+                for agent_id in waiting:
+                    self.pull(agent_id)
+        finally:
+            close_old_connections()
+
+    def _in_pool(self, call: Callable[[], Any]) -> None:
+        def run() -> None:
+            try:
+                call()
+            except Exception as error:
+                logger.warning("left for the sweep: %s", type(error).__name__)
+            finally:
+                close_old_connections()
+
+        if not self._draining:
+            self._pool.submit(run)
+
+    def _stop_task(self, task_id: str) -> None:
+        self._loop.call_soon_threadsafe(self._cancel_here, task_id)
+
+    def _cancel_here(self, task_id: str) -> None:
+        if task_id in self._running:
+            self._running[task_id][1].cancel()
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            try:
+                for task_id in await self._loop.run_in_executor(self._pool, self._beat):
+                    self._cancel_here(task_id)
+            except Exception as error:
+                logger.warning("heartbeat missed: %s", type(error).__name__)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _beat(self) -> set[str]:
+        """Tell that this worker lives, renew its leases; returns the tasks whose lease is gone."""
+        try:
+            held = [(task.pk, task.lease) for task, _ in list(self._running.values())]
+            Worker.objects.update_or_create(
+                pk=self.worker_id,
+                defaults={"running": len(held), "beat_at": Now(), "unready": registry.unready_backends()},
+                create_defaults={"host": socket.gethostname(), "pid": os.getpid(), "beat_at": Now()},
+            )
+            good = leases.renew(self.worker_id, held)
+            # A task that ended here meanwhile is no longer in `_running`, and cancelling it does nothing.
+            return {pk for pk, _ in held} - good
+        finally:
+            close_old_connections()
+
+    async def _drain(self) -> None:
+        if self._heart:
+            self._heart.cancel()
+        running = [running for _, running in self._running.values()]
+        if running:
+            await asyncio.wait(running, timeout=GRACE_SECONDS)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+executor = Executor()
+
+
+def recover() -> None:
+    """At the start of a mode in which no other worker can be alive: take back whatever the last process held."""
+    for task in Task.objects.filter(status=Task.RUNNING):
+        leases.lose(task, overdue=False)
+    Worker.objects.all().delete()

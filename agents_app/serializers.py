@@ -1,0 +1,49 @@
+"""What clients send about agents and tasks."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from taskmaster.api.fields import Choice, FreeForm, Text, Texts, Whole
+
+from .models import AGENT_TYPES, PRIORITIES
+from .registry import CHOICES
+
+
+class AgentIn(serializers.Serializer[Any]):
+    """A new agent."""
+
+    name = Text(max_length=200)
+    type = Choice(AGENT_TYPES)
+    backend = Choice(CHOICES)
+    capabilities = Texts(required=False)
+    maxConcurrentTasks = Whole(required=False, min_value=1, max_value=1000, source="max_concurrent_tasks")
+    config = FreeForm(required=False)
+
+
+class AgentPatch(AgentIn):
+    """A change of an agent: what is not named stays."""
+
+    type = None  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, partial=True, **options)
+
+
+class TaskIn(serializers.Serializer[Any]):
+    """A task for one agent. `timeout` is in milliseconds."""
+
+    type = Text(max_length=100)
+    description = Text()
+    requirements = Texts(required=False, max_items=1000, each=10_000)
+    priority = Choice(list(PRIORITIES), required=False)
+    context = FreeForm(required=False)
+    timeout = Whole(required=False, min_value=1_000, max_value=86_400_000)
+    sessionId = Text(required=False, allow_null=True, max_length=64, source="session_id")
+
+
+class RoutedTaskIn(TaskIn):
+    """A task for whichever agent fits best."""
+
+    agentType = Choice(AGENT_TYPES, source="agent_type")
+    capabilities = Texts(required=False)

@@ -1,0 +1,19 @@
+"""What Celery runs for sessions."""
+
+from celery import shared_task
+
+from agents_app.models import Task
+
+from .models import Session
+from .talking import cancel_tasks_of, expire
+
+
+@shared_task(name="sessions.sweep")
+def sweep() -> None:
+    """Expire idle sessions, and finish what a deletion could not finish."""
+    idle = Session.objects.filter(Session.idle(), deleted_at=None)
+    for session_id in idle.values_list("pk", flat=True)[:500]:
+        expire(session_id)
+    left = Task.objects.filter(status__in=Task.UNFINISHED, session_id__isnull=False).values("session_id")
+    for session_id in Session.objects.filter(deleted_at__isnull=False, pk__in=left).values_list("pk", flat=True):
+        cancel_tasks_of(session_id)

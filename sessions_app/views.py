@@ -1,0 +1,120 @@
+"""Sessions and messages over REST."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from agents_app.models import Agent, Task
+from taskmaster.api.envelope import Reply, reply
+from taskmaster.api.paging import Order, page
+from taskmaster.api.views import ApiViewSet, find, optional_body
+from taskmaster.core.errors import ValidationFailed
+
+from . import talking
+from .models import Message, Session
+from .serializers import MessageIn, SessionIn, SessionPatch
+from .waiting import answer, location, wait_for
+
+IN_ORDER = Order("position", number=True)
+
+
+def sessions_of(view: ApiViewSet) -> "QuerySet[Session]":
+    """The organization's sessions that were not deleted."""
+    return Session.objects.filter(org=view.org, deleted_at=None)
+
+
+class SessionViewSet(ApiViewSet):
+    """`/sessions`."""
+
+    bodies = {"create": SessionIn, "partial_update": SessionPatch}
+
+    def list(self, request: Request) -> Reply:
+        """Newest first; `status` and `agentType` narrow it."""
+        rows = sessions_of(self)
+        for parameter, field in (("status", "status"), ("agentType", "agent_type")):
+            if parameter in request.GET:
+                rows = rows.filter(**{field: request.GET[parameter].replace("\0", "")})
+        return page(request, rows, name="sessions", show=Session.public)
+
+    def create(self, request: Request) -> Reply:
+        """Open a session."""
+        body = self.body()
+        agent = self._pinned(body.get("agent_id"), body["agent_type"])
+        session = talking.open_session(
+            org=self.org, agent_type=body["agent_type"], agent=agent, configuration=body.get("configuration", {})
+        )
+        return reply({"session": session.public()}, 201, location=f"/api/v1/sessions/{session.pk}")
+
+    def retrieve(self, request: Request, pk: str) -> Reply:
+        """One session."""
+        return reply({"session": find(sessions_of(self), pk).public()})
+
+    def partial_update(self, request: Request, pk: str) -> Reply:
+        """Change its configuration."""
+        session = find(sessions_of(self), pk)
+        changes = self.body()["configuration"]
+        if changes:
+            Session.objects.filter(pk=session.pk).update(**changes)
+            session.refresh_from_db()
+        if "max_concurrent_tasks" in changes:
+            unfinished = Task.objects.filter(session_id=session.pk, status__in=Task.UNFINISHED)
+            unfinished.update(session_limit=session.max_concurrent_tasks)
+        return reply({"session": session.public()})
+
+    def destroy(self, request: Request, pk: str) -> Reply:
+        """End it for good."""
+        talking.delete_session(find(sessions_of(self), pk))
+        return reply({"message": "Session deleted"})
+
+    def _pinned(self, agent_id: str | None, agent_type: str) -> Agent | None:
+        if agent_id is None:
+            return None
+        agent: Agent = self.find(Agent.objects.filter(deleted_at=None), agent_id)
+        if agent.type != agent_type:
+            raise ValidationFailed.of("agentId", f"that agent is of the type {agent.type}")
+        return agent
+
+
+class MessageViewSet(ApiViewSet):
+    """`/sessions/{id}/messages`."""
+
+    bodies = {"create": MessageIn}
+
+    def list(self, request: Request, session_pk: str) -> Reply:
+        """In the order in which they are answered."""
+        rows = find(sessions_of(self), session_pk).messages.all()
+        if "status" in request.GET:
+            rows = rows.filter(status=request.GET["status"].replace("\0", ""))
+        return page(request, rows, name="messages", order=IN_ORDER, show=Message.public)
+
+    def create(self, request: Request, session_pk: str) -> Reply:
+        """Say something, and wait for the answer as long as the session's `timeout` allows."""
+        session = find(sessions_of(self).select_related("agent"), session_pk)
+        body = self.body()
+        message = talking.post_message(
+            session=session, content=body["content"], metadata=body.get("metadata") or {}
+        )
+        response = answer(message)
+        if self.streams(request):
+            response.wait = wait_for(message, session.timeout, streams=True)
+        elif "respond-async" not in request.headers.get("Prefer", "").lower():
+            response.wait = wait_for(message, session.timeout)
+        else:
+            response["Preference-Applied"] = "respond-async"
+        return response
+
+    def retrieve(self, request: Request, session_pk: str, pk: str) -> Reply:
+        """One message."""
+        return reply({"message": self._message(session_pk, pk).public()})
+
+    def cancel(self, request: Request, session_pk: str, pk: str) -> Reply:
+        """Take it back."""
+        optional_body(request._request)
+        message = talking.cancel_message(self._message(session_pk, pk))
+        return reply({"message": message.public()}, location=location(message))
+
+    def _message(self, session_pk: str, pk: str) -> Message:
+        messages: Any = find(sessions_of(self), session_pk).messages.select_related("session")
+        found: Message = find(messages, pk)
+        return found

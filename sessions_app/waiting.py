@@ -1,0 +1,78 @@
+"""Waiting for a message's answer: what the server's edge waits for, and what it sends then."""
+
+from functools import partial
+
+import orjson
+
+from taskmaster.api.envelope import Reply, refusal, reply
+from taskmaster.api.waits import Wait
+from taskmaster.core.errors import AgentFailed, ApiError, InvalidState, NoAgent
+
+from .models import Message
+
+
+def wait_for(message: Message, timeout: int, *, streams: bool = False) -> Wait:
+    """A wait of at most `timeout` ms."""
+    pk = message.pk
+    return Wait(
+        key=f"message:{pk}",
+        seconds=timeout / 1000,
+        finish=partial(answer_now, pk),
+        ended=ended,
+        streams=streams,
+        live_key=f"live:{pk}",
+        last_event=partial(last_event, pk),
+    )
+
+
+def resume(pk: str) -> Wait:
+    """The wait for this message again, for the repeated request of somebody who had been waiting."""
+    message = Message.objects.select_related("session").get(pk=pk)
+    return wait_for(message, message.session.timeout)
+
+
+def ended(keys: list[str]) -> set[str]:
+    """Those of these keys whose message has ended."""
+    ids = [key.removeprefix("message:") for key in keys]
+    finished = Message.objects.filter(pk__in=ids, status__in=Message.FINISHED)
+    return {f"message:{pk}" for pk in finished.values_list("pk", flat=True)}
+
+
+def answer_now(pk: str) -> Reply:
+    """The answer as things stand."""
+    return answer(Message.objects.get(pk=pk))
+
+
+def answer(message: Message) -> Reply:
+    """200 with the response, 202 while there is none, or the error in which it ended."""
+    if message.status == Message.COMPLETED:
+        members = {"response": message.response, "messageId": message.pk, "status": message.status}
+        return reply(members, location=location(message))
+    if message.status in Message.FINISHED:
+        return refusal(error_of(message))
+    members = {"messageId": message.pk, "status": message.status, "response": None}
+    return reply(members, 202, location=location(message))
+
+
+def location(message: Message) -> str:
+    """Where the message can be read."""
+    return f"/api/v1/sessions/{message.session_id}/messages/{message.pk}"
+
+
+def error_of(message: Message) -> ApiError:
+    """Why there will be no answer."""
+    details = [{"field": "status", "message": message.status}, {"field": "messageId", "message": message.pk}]
+    if message.status == Message.CANCELLED:
+        return InvalidState("The message was cancelled.", details=details)
+    kind = NoAgent if message.error_code == NoAgent.code else AgentFailed
+    return kind(message.error, details=details)
+
+
+def last_event(pk: str) -> tuple[str, bytes] | None:
+    """How a stream ends: `completed` or `failed` with the message, or None while there is more to come."""
+    message = Message.objects.get(pk=pk)
+    if message.status not in Message.FINISHED:
+        return None
+    name = "completed" if message.status == Message.COMPLETED else "failed"
+    members = {"messageId": pk, "status": message.status, "response": message.response, "error": message.error}
+    return name, orjson.dumps(members)

@@ -1,0 +1,94 @@
+"""The base of all views: scopes, strict bodies, idempotency, tenancy."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+from rest_framework.viewsets import ViewSet
+
+from taskmaster.core import errors
+from taskmaster.orgs.models import ApiToken, Organization
+
+from .idempotency import once
+from .parsers import parse_object
+
+Handler = Callable[..., HttpResponseBase]
+EVENT_STREAM = "text/event-stream"
+
+
+class ApiViewSet(ViewSet):
+    """A resource of the API.
+
+    `scopes` says which scope an action needs; by default reads need `read` and the rest `write`. `bodies` says what an
+    action's body must be.
+    """
+
+    scopes: ClassVar[dict[str, str]] = {}
+    bodies: ClassVar[dict[str, type[Serializer[Any]]]] = {}
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before the action: may this token do it, and has this very request been answered before?"""
+        method = (request.method or "").lower()
+        action = getattr(self, "action", None)
+        if action is None:
+            return  # REST framework answers 405.
+        scope = self.scopes.get(action) or ("read" if method in ("get", "head") else "write")
+        if scope not in self.token.scopes:
+            raise errors.MissingScope(f"This needs a token with the scope {scope}.")
+        key = request.headers.get("Idempotency-Key")
+        if method == "post" and key is not None and not self.streams(request):
+            self.post = partial(once, key, self, self.post)
+
+    @property
+    def token(self) -> ApiToken:
+        """The caller's token."""
+        return self.request._request.token  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def org(self) -> Organization:
+        """The caller's organization."""
+        return self.token.org
+
+    def streams(self, request: Request) -> bool:
+        """Whether the caller asks for server-sent events."""
+        return EVENT_STREAM in request.headers.get("Accept", "")
+
+    def body(self) -> dict[str, Any]:
+        """The body, checked by the action's serializer. Raises BadRequest, UnsupportedMediaType or ValidationFailed."""
+        checked = self.bodies[self.action](data=read_body(self.request._request))
+        checked.is_valid(raise_exception=True)
+        return dict(checked.validated_data)
+
+    def find(self, queryset: "QuerySet[Any]", pk: str) -> Any:
+        """The organization's object with this id. Raises NotFound for everybody else's."""
+        return find(queryset.filter(org=self.org), pk)
+
+
+def find(queryset: "QuerySet[Any]", pk: str) -> Any:
+    """The object with this id in `queryset`, or NotFound. An id that cannot be one never reaches the database."""
+    found = queryset.filter(pk=pk).first() if pk.isascii() and pk.isprintable() and len(pk) <= 64 else None
+    if found is None:
+        raise errors.NotFound()
+    return found
+
+
+def read_body(request: HttpRequest) -> dict[str, Any]:
+    """The body's JSON object; an action's body may be empty, which is an empty object to a serializer's defaults."""
+    content_type = request.content_type or ""
+    raw = request.body
+    if not raw and not content_type:
+        return {}
+    if content_type != "application/json":
+        raise errors.UnsupportedMediaType()
+    return parse_object(raw)
+
+
+def optional_body(request: HttpRequest) -> dict[str, Any]:
+    """For actions, whose body may be empty: the object, or an empty one."""
+    return read_body(request) if request.body else {}

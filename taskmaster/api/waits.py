@@ -1,0 +1,29 @@
+"""What a caller may wait for without holding a thread: a view names it, the server's edge does the waiting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .envelope import Reply
+
+
+@dataclass(slots=True)
+class Wait:
+    """A wait for the signal `key`, at most `seconds`.
+
+    `finish` is called in a worker thread when the signal came or the time is over; it looks at the database and
+    returns the answer, or the interim one if it is still not there. `ended` takes the keys of many waits and returns
+    those that have ended: the sweep behind a lost signal, one query for all. `streams` asks for server-sent events:
+    what comes under `live_key` on the way, then `last_event` with the final object.
+    """
+
+    key: str
+    seconds: float
+    finish: Callable[[], "Reply"]
+    ended: Callable[[list[str]], set[str]]
+    streams: bool = False
+    live_key: str = ""
+    last_event: Callable[[], tuple[str, bytes] | None] = field(default=lambda: None)
+    # The Idempotency-Key row whose interim answer the final one replaces.
+    idempotency: int | None = None

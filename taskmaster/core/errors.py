@@ -1,0 +1,139 @@
+"""Errors that reach a client: a class has a stable `code` and an HTTP status; the docs' error page is made from them."""
+
+from typing import Any, ClassVar
+
+Detail = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The base of all answers that are not a success. `retry_after` is in seconds."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    message: ClassVar[str] = "Something went wrong on our side."
+
+    def __init__(
+        self, message: str | None = None, *, details: list[Detail] | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+        self.retry_after = retry_after
+
+
+class BadRequest(ApiError):
+    """The request cannot be read."""
+
+    status, code, message = 400, "bad_request", "The request cannot be read."
+
+
+class ValidationFailed(ApiError):
+    """A field is missing or has a value it may not have; `details` names it."""
+
+    status, code, message = 400, "validation_failed", "The request is not valid."
+
+    @classmethod
+    def of(cls, field: str, message: str) -> "ValidationFailed":
+        """The error for one field."""
+        return cls(f"{field}: {message}", details=[{"field": field, "message": message}])
+
+
+class Unauthenticated(ApiError):
+    """There is no valid token, or no organization, on the request."""
+
+    status, code, message = 401, "unauthenticated", "A valid bearer token and X-Org-ID are required."
+
+
+class Forbidden(ApiError):
+    """The token is good but may not do this."""
+
+    status, code, message = 403, "forbidden", "This token may not do that."
+
+
+class WrongOrganization(Forbidden):
+    """X-Org-ID is not the token's organization, whether or not such a one exists."""
+
+    code, message = "wrong_organization", "This token does not belong to that organization."
+
+
+class MissingScope(Forbidden):
+    """The token lacks the scope of this route."""
+
+    code = "missing_scope"
+
+
+class OrganizationSuspended(Forbidden):
+    """The organization has been suspended by the operators."""
+
+    code, message = "organization_suspended", "This organization is suspended."
+
+
+class NotFound(ApiError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status, code, message = 404, "not_found", "Not found."
+
+
+class MethodNotAllowed(ApiError):
+    """The route exists but not for this method."""
+
+    status, code, message = 405, "method_not_allowed", "This method is not allowed here."
+
+
+class Conflict(ApiError):
+    """The request contradicts what is stored."""
+
+    status, code, message = 409, "conflict", "The request conflicts with the current state."
+
+
+class InvalidState(Conflict):
+    """A state move that the stored state does not allow; `details` has the current state."""
+
+    code = "invalid_state"
+
+
+class IdempotencyConflict(Conflict):
+    """The key was used before with another request."""
+
+    code, message = "idempotency_conflict", "This Idempotency-Key was used with a different request."
+
+
+class IdempotencyInProgress(Conflict):
+    """The first request with this key has not been answered yet."""
+
+    code, message = "idempotency_in_progress", "The first request with this Idempotency-Key is still being handled."
+
+
+class BodyTooLarge(ApiError):
+    """The body is over the limit."""
+
+    status, code, message = 413, "body_too_large", "The body is larger than 1 MB."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is not JSON."""
+
+    status, code, message = 415, "unsupported_media_type", "Send the body as application/json."
+
+
+class RateLimited(ApiError):
+    """Too many requests in the window."""
+
+    status, code, message = 429, "rate_limited", "Rate limit exceeded."
+
+
+class AgentFailed(ApiError):
+    """The agent itself failed."""
+
+    status, code, message = 502, "agent_failed", "The agent failed."
+
+
+class NoAgent(ApiError):
+    """No configured agent could ever take this."""
+
+    status, code, message = 503, "no_agent", "No configured agent can take this."
+
+
+class Overloaded(ApiError):
+    """The server has too much to do at the moment."""
+
+    status, code, message = 503, "overloaded", "The server is overloaded; try again shortly."

@@ -1,0 +1,1 @@
+"""A Django database engine: SQLite whose writers queue fairly."""

@@ -1,0 +1,46 @@
+"""Who reacts to what, inside the transaction in which it happens: the one way for news to travel upwards."""
+
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
+    "organization.created": ("agents_app.registry.create_default_agents",),
+    "task.started": ("sessions_app.answering.task_started",),
+    "task.completed": ("sessions_app.answering.task_ended",),
+    "task.failed": ("sessions_app.answering.task_ended",),
+    "task.cancelled": ("sessions_app.answering.task_ended",),
+}
+
+# Who knows the conversation before a task, by the task's origin.
+CONVERSATIONS: dict[str, str] = {"message": "sessions_app.conversation.before_task"}
+
+# How a wait whose interim answer was stored is taken up again, by the first part of its key.
+RESUMED_WAITS: dict[str, str] = {"message": "sessions_app.waiting.resume"}
+
+# Who knows how many tasks of a session may run at once.
+SESSION_LIMIT = "sessions_app.talking.task_limit"
+
+
+def notify(happened: str, subject: Any) -> None:
+    """Call everybody who reacts to it, in the caller's transaction."""
+    for path in SUBSCRIPTIONS.get(happened, ()):
+        import_string(path)(subject)
+
+
+def conversation(origin: str, subject: Any) -> list[tuple[str, str]]:
+    """The earlier turns, as (role, content), oldest first."""
+    path = CONVERSATIONS.get(origin)
+    return import_string(path)(subject) if path else []
+
+
+def resume_wait(key: str) -> Any:
+    """The wait with this key, such as `message:msg_…`, begun anew."""
+    kind, _, subject = key.partition(":")
+    return import_string(RESUMED_WAITS[kind])(subject)
+
+
+def session_limit(org_id: str, session_id: str) -> int:
+    """How many tasks of this session may run at once. Raises NotFound, or InvalidState where it is closed."""
+    limit: int = import_string(SESSION_LIMIT)(org_id, session_id)
+    return limit

@@ -1,0 +1,139 @@
+"""The edge: one ASGI application that has short work done by a fixed pool of threads and does all waiting itself.
+
+A view that has to wait returns its interim reply with a `Wait`. The edge holds the request without a thread or a
+database connection until a signal says that the answer is there, and then has it rendered by the pool.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from django.db import close_old_connections
+from django.http.response import HttpResponseBase
+
+from taskmaster.api.envelope import Reply, refusal
+from taskmaster.api.idempotency import store_final
+from taskmaster.api.middleware import UNLIMITED
+from taskmaster.api.waits import Wait
+from taskmaster.core import log
+from taskmaster.core.errors import Overloaded
+
+from .django_handler import DjangoHandler, Scope
+from .holding import Holding
+from .streaming import stream
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+T = TypeVar("T")
+
+# Requests that may queue for each thread of the pool before more are told to come back later.
+QUEUE_PER_THREAD = 16
+MAX_WAITING = 10_000
+
+
+class Edge:
+    """The ASGI application for HTTP."""
+
+    def __init__(self, threads: int) -> None:
+        self._django = DjangoHandler()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="requests")
+        # Health answers must not queue behind the requests whose trouble they tell of.
+        self._health_pool = ThreadPoolExecutor(2, thread_name_prefix="health-requests")
+        self._queue_limit = threads * (QUEUE_PER_THREAD + 1)
+        self._in_pool = 0
+        self.holding = Holding(self.in_pool)
+
+    @property
+    def connections(self) -> int:
+        """The requests that are being answered."""
+        return self._in_pool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        body = await _read(receive)
+        ours = scope.get("extensions", {}).get("taskmaster", {})
+        response = await self._respond(scope, body, ours.get("body_too_large", False))
+        wait = getattr(response, "wait", None)
+        if isinstance(response, Reply) and wait:
+            gone = self.holding.guard(ours)
+            if wait.streams:
+                return await stream(wait, response, send, self.in_pool, gone)
+            response = await self._held(wait, response, gone)
+        await _send(response, send, head=scope["method"] == "HEAD")
+        return None
+
+    async def in_pool(self, call: Callable[[], T], *, request_id: str | None = None) -> T:
+        """Run a call in the pool, with the database at hand."""
+
+        def run() -> T:
+            log.request_id.set(request_id)
+            try:
+                return call()
+            finally:
+                close_old_connections()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+    async def _respond(self, scope: Scope, body: bytes, too_large: bool) -> HttpResponseBase:
+        pool = self._health_pool if scope["path"] in UNLIMITED else self._pool
+        if pool is self._pool and (self._in_pool >= self._queue_limit or len(self.holding) >= MAX_WAITING):
+            return refusal(Overloaded(retry_after=1))
+        self._in_pool += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(pool, self._django.answer, scope, body, too_large)
+        finally:
+            self._in_pool -= 1
+
+    async def _held(self, wait: Wait, interim: Reply, gone: "asyncio.Event | None") -> HttpResponseBase:
+        """The answer when it is there, or what there is when the time is over."""
+        await self.holding.until(wait, gone)
+        current = interim["X-Request-ID"]
+        try:
+            final = await self.in_pool(lambda: _finish(wait), request_id=current)
+        except Exception:
+            logger.exception("a wait's answer could not be made")
+            return interim
+        for name, value in interim.items():
+            if name not in final:
+                final[name] = value
+        return final
+
+
+def _finish(wait: Wait) -> Reply:
+    final = wait.finish()
+    if wait.idempotency is not None:
+        store_final(wait.idempotency, final)
+    return final
+
+
+async def _read(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts) if len(parts) > 1 else parts[0]
+
+
+async def _send(response: HttpResponseBase, send: Send, *, head: bool) -> None:
+    content = response.content if hasattr(response, "content") else b""
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers_of(response, content)})
+    await send({"type": "http.response.body", "body": b"" if head else content})
+
+
+def headers_of(response: HttpResponseBase, content: bytes) -> list[tuple[bytes, bytes]]:
+    """A response's headers and cookies, as ASGI wants them."""
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    if not response.has_header("Content-Length"):
+        headers.append((b"content-length", str(len(content)).encode()))
+    headers += [(b"set-cookie", morsel.output(header="").strip().encode("latin-1")) for morsel in response.cookies.values()]
+    return headers
+
+

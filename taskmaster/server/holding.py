@@ -1,0 +1,97 @@
+"""The requests that wait for something, held by the event loop alone."""
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from taskmaster.api.waits import Wait
+from taskmaster.core.wakeups import hub
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+SWEEP_AT_ONCE = 500
+
+InPool = Callable[..., Awaitable[Any]]
+Ended = Callable[[list[str]], set[str]]
+
+
+class Holding:
+    """All waits of this process. One sweep a second looks, for all of them, whether a signal was lost."""
+
+    def __init__(self, in_pool: InPool) -> None:
+        self._in_pool = in_pool
+        self._waits: defaultdict[Ended, Counter[str]] = defaultdict(Counter)
+        self._count = 0
+        self._ends: set[asyncio.Event] = set()
+        self._sweeping: asyncio.Task[None] | None = None
+        self.closing = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def guard(self, extension: dict[str, Any]) -> asyncio.Event:
+        """An event that is set when the client goes away or the server wants to end."""
+        gone = asyncio.Event()
+        if "on_disconnect" in extension:
+            extension["on_disconnect"](gone.set)
+        return gone
+
+    async def until(self, wait: Wait, gone: asyncio.Event) -> None:
+        """Return when the signal comes, when the time is over, or when nobody waits any more."""
+
+        def signalled(_: Any) -> None:
+            gone.set()
+
+        hub.listen(wait.key, signalled)
+        self.enter(wait, gone)
+        try:
+            async with asyncio.timeout(wait.seconds):
+                await gone.wait()
+        except TimeoutError:
+            return
+        finally:
+            self.leave(wait, gone)
+            hub.unlisten(wait.key, signalled)
+
+    def enter(self, wait: Wait, gone: asyncio.Event) -> None:
+        """Count a wait in, and look after it."""
+        self._count += 1
+        self._waits[wait.ended][wait.key] += 1
+        self._ends.add(gone)
+        if self.closing:
+            gone.set()
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep_for_ever())
+
+    def leave(self, wait: Wait, gone: asyncio.Event) -> None:
+        """Count a wait out."""
+        self._count -= 1
+        self._ends.discard(gone)
+        keys = self._waits[wait.ended]
+        keys[wait.key] -= 1
+        if keys[wait.key] <= 0:
+            del keys[wait.key]
+
+    def release(self) -> None:
+        """Send everybody what there is: the server ends."""
+        self.closing = True
+        for gone in list(self._ends):
+            gone.set()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                for ended, keys in list(self._waits.items()):
+                    await self._sweep(ended, list(keys))
+            except Exception as error:
+                logger.warning("waits not swept: %s", type(error).__name__)
+
+    async def _sweep(self, ended: Ended, keys: list[str]) -> None:
+        for start in range(0, len(keys), SWEEP_AT_ONCE):
+            some = keys[start : start + SWEEP_AT_ONCE]
+            found = await self._in_pool(lambda some=some: ended(some))
+            hub.hear([[key, None] for key in found])

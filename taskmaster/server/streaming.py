@@ -1,0 +1,73 @@
+"""Server-sent events: what an agent says while it says it, then how it ended."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from taskmaster.api.envelope import Reply
+from taskmaster.api.waits import Wait
+from taskmaster.core.wakeups import hub
+
+KEEP_ALIVE_SECONDS = 15.0
+# A lost signal is noticed after this many seconds.
+LOOK_SECONDS = 2.0
+COPIED = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Location")
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+InPool = Callable[..., Awaitable[Any]]
+
+
+async def stream(wait: Wait, interim: Reply, send: Send, in_pool: InPool, gone: asyncio.Event) -> None:
+    """Send `delta` and `progress` as they come, then `completed` or `failed`, until the client goes away."""
+    heard: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def live(data: Any) -> None:
+        heard.put_nowait(data)
+
+    def ended(_: Any) -> None:
+        heard.put_nowait(None)
+
+    await send({"type": "http.response.start", "status": 200, "headers": _headers(interim)})
+    hub.listen(wait.live_key, live)
+    hub.listen(wait.key, ended)
+    try:
+        await _tell(wait, send, in_pool, heard, gone)
+    finally:
+        hub.unlisten(wait.live_key, live)
+        hub.unlisten(wait.key, ended)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _tell(
+    wait: Wait, send: Send, in_pool: InPool, heard: "asyncio.Queue[dict[str, Any] | None]", gone: asyncio.Event
+) -> None:
+    quiet = 0.0
+    while not gone.is_set():
+        item: dict[str, Any] | None = None
+        with contextlib.suppress(TimeoutError):
+            item = await asyncio.wait_for(heard.get(), LOOK_SECONDS)
+        if item is not None:
+            quiet = 0.0
+            await send(_frame(item["event"], orjson.dumps({k: v for k, v in item.items() if k != "event"})))
+            continue
+        last = await in_pool(wait.last_event)
+        if last is not None:
+            return await send(_frame(*last))
+        quiet += LOOK_SECONDS
+        if quiet >= KEEP_ALIVE_SECONDS:
+            quiet = 0.0
+            await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
+    return None
+
+
+def _frame(name: str, data: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": b"event: %b\ndata: %b\n\n" % (name.encode(), data), "more_body": True}
+
+
+def _headers(interim: Reply) -> list[tuple[bytes, bytes]]:
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+    headers.append((b"x-accel-buffering", b"no"))
+    return headers + [(name.lower().encode(), interim[name].encode()) for name in COPIED if name in interim]

@@ -1,0 +1,49 @@
+"""The web process: our Daphne around the edge."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+
+from taskmaster.core.wakeups import hub
+from taskmaster.events.relay import relay
+from taskmaster.monitoring.process import process
+
+from .daphne import run_server
+from .error_bodies import error_body
+
+logger = logging.getLogger(__name__)
+
+
+def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
+    """Answer HTTP until a signal ends it; then finish what is in flight."""
+    from taskmaster.asgi import application, edge
+
+    def begin(port: int) -> None:
+        relay.start_once()
+        process.begin(lambda: edge.connections + len(edge.holding))
+        on_ready(port)
+
+    def drain() -> None:
+        process.drain()
+
+    async def release() -> None:
+        edge.holding.release()
+
+    def bind(loop: asyncio.AbstractEventLoop) -> None:
+        hub.bind(loop)
+
+    run_server(
+        application,
+        host=settings.HOST,
+        port=settings.PORT,
+        reuse_port=reuse_port,
+        error_body=error_body,
+        on_loop=bind,
+        on_ready=begin,
+        on_drain=drain,
+        before_close=release,
+    )
+    process.end()
+    relay.stop()

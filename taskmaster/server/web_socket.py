@@ -1,0 +1,93 @@
+"""One WebSocket connection."""
+# mypy: disable-error-code="no-untyped-call,misc,import-untyped"
+# Daphne's and autobahn's classes carry no types.
+
+from typing import Any
+
+from autobahn.websocket.types import ConnectionDeny
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+
+from taskmaster.server.http_channel import Channel
+from taskmaster.server.limits import Limits, raw_answer
+from taskmaster.server.mailbox import Mailbox, Message
+
+UNREAD = 16  # messages the application has not asked for yet; the client may be asked to wait then
+
+
+class Socket(WebSocketProtocol):
+    """Daphne's WebSocket, closed with any code the protocol has and refused in JSON."""
+
+    channel: Channel | None = None  # the HTTP connection it was
+    _held = False
+
+    def onConnect(self, request: Any) -> Any:
+        """Start the application, unless Daphne could not read the protocols that are asked for."""
+        if not request.headers.get("sec-websocket-protocol", "").isascii():
+            raise ConnectionDeny(400, "Sec-WebSocket-Protocol is not ASCII.")
+        return super().onConnect(request)
+
+    def serverClose(self, code: int | None = None) -> None:
+        """Close with the given code; autobahn's sendClose would raise for 1009, 1011, 1012 and 1013."""
+        self.sendCloseFrame(code=code or 1000)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """A handshake that failed early never met the server."""
+        if self.channel:
+            self.channel.make_room()
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """Keep a message for the application, and stop reading when it has enough of them."""
+        super().onMessage(payload, isBinary)
+        if self.application_queue.size >= UNREAD and not self._held:
+            self._held = True
+            self.transport.pauseProducing()
+
+    async def receive(self, mailbox: Mailbox) -> Message:
+        """The application's receive(), which lets the client go on."""
+        message = await mailbox.get()
+        if self._held and mailbox.size < UNREAD:
+            self._held = False
+            self.transport.resumeProducing()
+        return message
+
+    async def room(self) -> None:
+        """Wait while the client is behind with reading."""
+        if self.channel:
+            await self.channel.room()
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
+        """Refuse the handshake."""
+        # autobahn's reason for a failure of our own is the text of the exception
+        message = reason if code < 500 else "The WebSocket could not be opened."
+        self.sendData(raw_answer(self.factory.server_class.error_body, code, message))
+
+    def application_ended(self, problem: BaseException | None) -> None:
+        """Nobody reads this socket any more."""
+        if self.state == self.STATE_CONNECTING:
+            self._deny(500 if problem else 403)
+        else:
+            self.serverClose(1011 if problem else 1000)
+
+    def _deny(self, status: int) -> None:
+        if hasattr(self, "handshake_deferred"):
+            self.handshake_deferred.errback(ConnectionDeny(status, "The WebSocket was not accepted."))
+            del self.handshake_deferred
+
+
+def socket_factory(server: Any, limits: Limits) -> WebSocketFactory:
+    """Sockets that close with 1009 when too much is sent, and find out dead peers by pinging."""
+    factory = WebSocketFactory(server, server="")
+    factory.protocol = Socket
+    factory.setProtocolOptions(
+        allowNullOrigin=True,
+        failByDrop=False,  # otherwise the connection is reset and the close code never arrives
+        closeHandshakeTimeout=5,
+        openHandshakeTimeout=limits.handshake_within,
+        maxFramePayloadSize=limits.message_bytes,
+        maxMessagePayloadSize=limits.message_bytes,
+        autoPingInterval=limits.ping_every,
+        autoPingTimeout=limits.pong_within,
+    )
+    return factory
