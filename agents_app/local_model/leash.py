@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-from typing import IO
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -20,11 +19,11 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def die_at_end_of(stream: IO[bytes]) -> None:
+def die_at_end_of(pipe: int) -> None:
     """End this process when the other end of the pipe is closed, as the kernel does for a parent that is gone."""
 
     def watch() -> None:
-        while stream.read(4096):
+        while os.read(pipe, 4096):  # not a buffered stream: its lock would abort an interpreter that ends by itself
             pass
         os._exit(0)
 

@@ -55,7 +55,7 @@ def main() -> None:
     answer = quiet_stdout()
     job = json.loads(sys.stdin.buffer.readline())
     die_with_parent(job["parent"])
-    die_at_end_of(sys.stdin.buffer)
+    die_at_end_of(sys.stdin.fileno())
     with contextlib.suppress(OSError):
         os.nice(BELOW_THE_SERVER)
     import xllamacpp

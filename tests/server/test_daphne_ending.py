@@ -72,15 +72,19 @@ class TestEnd:
             assert client.rest() == b""
             assert server.exit_code() == 0
 
-    def test_a_request_that_is_still_arriving_is_answered(self) -> None:
+    @pytest.mark.parametrize("seen", [10, 60])
+    def test_a_request_that_is_still_arriving_is_answered(self, seen: int) -> None:
+        data = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789"
         with running() as server, server.connect() as client:
-            client.send(b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\na")
+            client.send(data[:seen])
             time.sleep(0.1)
             server.terminate()
             server.say("before_close")
-            client.send(b"bc")
+            time.sleep(0.1)
+            client.send(data[seen:])
             answer = client.answer()
-            assert (answer.json["body"], answer.headers["connection"]) == (3, "close")
+            assert (answer.json["body"], answer.headers["connection"]) == (10, "close")
+            assert client.rest() == b""
             assert server.exit_code() == 0
 
     def test_a_stream_is_told_and_ends_well(self) -> None:

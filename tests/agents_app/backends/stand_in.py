@@ -39,6 +39,7 @@ class StandIn:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     live: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -51,6 +52,7 @@ async def serving(handler: Handler) -> AsyncIterator[StandIn]:
         seen.bodies.append(await request.json())
         seen.headers.append(dict(request.headers))
         seen.live += 1
+        seen.asked.set()
         try:
             return await handler(request)
         finally:

@@ -1,5 +1,6 @@
 """What the openai backend sends and what it makes of a good answer."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from aiohttp import web
 from agents_app.backends.base import Answer, Request, Turn
 from agents_app.backends.openai import OpenAIBackend
 
-from .stand_in import DONE, KEY, Handler, answers, ask, chunk, config, message, streams, usage
+from .stand_in import DONE, KEY, Handler, Recorder, answers, ask, chunk, config, message, serving, streams, usage
 
 
 def test_an_answer_is_streamed_and_its_usage_told() -> None:
@@ -125,19 +126,13 @@ def test_a_chat_that_is_too_long_for_the_model_is_tried_again_shorter() -> None:
     assert [len(body["messages"][0]["content"]) for body in seen.bodies] == [8_000, 4_000, 2_000]
 
 
-def test_base_urls_are_taken_as_people_write_them() -> None:
-    for suffix in ("", "/", "/chat/completions"):
+@pytest.mark.parametrize("suffix", ["", "/", "/chat/completions", "/chat/completions/"])
+def test_base_urls_are_taken_as_people_write_them(suffix: str) -> None:
+    async def run() -> str:
+        async with serving(streams(chunk("x", "stop"), DONE)) as seen:
+            return (await OpenAIBackend().run(message(config=config(seen.url + suffix)), Recorder())).content
 
-        async def run(suffix: str = suffix) -> str:
-            from .stand_in import Recorder, serving
-
-            async with serving(streams(chunk("x", "stop"), DONE)) as seen:
-                request = message(config=config(seen.url + suffix))
-                return (await OpenAIBackend().run(request, Recorder())).content
-
-        import asyncio
-
-        assert asyncio.run(run()) == "x"
+    assert asyncio.run(run()) == "x"
 
 
 @pytest.mark.parametrize(

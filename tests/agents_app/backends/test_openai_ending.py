@@ -51,8 +51,7 @@ def test_a_request_cancelled_before_its_answer_began_closes_its_connection() -> 
     async def run() -> None:
         async with serving(silent) as seen:
             running = asyncio.create_task(OpenAIBackend().run(message(config=config(seen.url)), Recorder()))
-            while not seen.live:
-                await asyncio.sleep(0.01)
+            await asyncio.wait_for(seen.asked.wait(), 5)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running

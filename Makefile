@@ -1,0 +1,53 @@
+# `make run` sets everything up and serves; `make test` sets everything up and tests. Both need Python 3.11+ and make.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+RUN_STAMP := .venv/.requirements
+DEV_STAMP := .venv/.requirements-dev
+
+.PHONY: run run-services test test-services soak bench lint lock clean
+
+run: $(RUN_STAMP)
+	@exec $(BIN)/python manage.py serve
+
+run-services: $(RUN_STAMP)
+	@$(BIN)/python manage.py prepare && exec $(BIN)/supervisord --nodaemon --configuration deploy/supervisord.conf
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+test-services: $(DEV_STAMP)
+	@test -n "$$DATABASE_URL" -a -n "$$REDIS_URL" || { echo "Set DATABASE_URL and REDIS_URL."; exit 2; }
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+soak: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(DEV_STAMP)
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe -o requirements.txt requirements.in
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe -o requirements-dev.txt requirements-dev.in
+
+$(RUN_STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Task Master needs Python 3.11 or newer; set PYTHON=/path/to/python."; exit 2; }
+	@test -x $(BIN)/python || { echo "Making the virtual environment …"; $(PYTHON) -m venv .venv; }
+	@echo "Installing the locked dependencies (a minute or two, once) …"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements.txt | grep -v '^Requirement already' || true
+	@$(BIN)/python -c 'import django, celery, daphne, xllamacpp'
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)
+	@echo "Installing what the tests need …"
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache

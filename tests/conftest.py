@@ -1,0 +1,119 @@
+"""The cast: alice owns an organization, bob works in it with a token that may only read, charlie is a stranger."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from taskmaster.orgs.models import SCOPES, Organization
+
+V1 = "/api/v1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """No test is slowed by the limits that it does not test."""
+    settings.RATE_LIMIT_ANONYMOUS = settings.RATE_LIMIT_AUTHENTICATED = "1000000/15m"
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a token, and a client that calls with it."""
+
+    org: Organization
+    token: str
+    client: Client
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The response to one request; `path` is below /api/v1; a header is named like `idempotency_key`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        options: dict[str, Any] = {"headers": {**self.headers, **named}}
+        if body is not None:
+            options |= {"data": body, "content_type": "application/json"}
+        return self.client.generic(method, V1 + path, **_encoded(options))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What identifies the person."""
+        return {"Authorization": f"Bearer {self.token}", "X-Org-ID": self.org.pk}
+
+    def get(self, path: str, **headers: str) -> Any:
+        """GET."""
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        """POST."""
+        return self.call("POST", path, body, **headers)
+
+    def patch(self, path: str, body: Any, **headers: str) -> Any:
+        """PATCH."""
+        return self.call("PATCH", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> Any:
+        """DELETE."""
+        return self.call("DELETE", path, **headers)
+
+
+def _encoded(options: dict[str, Any]) -> dict[str, Any]:
+    import orjson
+
+    data = options.get("data", b"")
+    return options | {"data": data if isinstance(data, bytes | str) else orjson.dumps(data)}
+
+
+def person(org: Organization, scopes: Any = tuple(SCOPES)) -> Person:
+    """Somebody of that organization."""
+    from taskmaster.orgs.tokens import issue_token
+
+    _, secret = issue_token(org=org, name="test", scopes=scopes)
+    return Person(org, secret, Client(raise_request_exception=False))
+
+
+@pytest.fixture
+def org(db: None) -> Organization:
+    """Alice's and bob's organization."""
+    from taskmaster.orgs.organizations import create_organization
+
+    return create_organization(slug="wonderland")
+
+
+@pytest.fixture
+def alice(org: Organization) -> Person:
+    """The owner: every scope."""
+    return person(org)
+
+
+@pytest.fixture
+def bob(org: Organization) -> Person:
+    """Of the same organization; may only read."""
+    return person(org, ["read"])
+
+
+@pytest.fixture
+def charlie(db: None) -> Person:
+    """Of another organization, with every scope there."""
+    from taskmaster.orgs.organizations import create_organization
+
+    return person(create_organization(slug="elsewhere"))
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache() -> Iterator[None]:
+    from django.core.cache import cache
+
+    from agents_app.fleet import workers
+
+    cache.clear()
+    workers.forget()
+    yield
+
+
+@pytest.fixture
+def echo(alice: Person) -> str:
+    """The id of alice's echo agent."""
+    body = {"name": "echo", "type": "custom", "backend": "echo", "capabilities": ["code_generation"]}
+    return str(alice.post("/agents", body).json()["agent"]["id"])

@@ -1,0 +1,148 @@
+"""The product as it really runs: processes started as the README says, talked to over the network (loopback only)."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = bool(os.environ.get("DATABASE_URL"))
+WEB = [sys.executable, "manage.py", "serve"]
+WORKER = [sys.executable, "-m", "celery", "-A", "taskmaster", "worker", "--pool", "threads", "--concurrency", "4"]
+WORKER += ["-Q", "agents,sweeps", "--without-mingle", "--without-gossip", "--without-heartbeat", "-n", "w{n}@%h"]
+BEAT = [sys.executable, "-m", "celery", "-A", "taskmaster", "beat", "-S", "celery.beat:Scheduler", "--max-interval", "2"]
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def until(look: Callable[[], Any], seconds: float = 20, every: float = 0.05) -> Any:
+    """The first truthy thing `look` returns; AssertionError if none comes in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {found!r}"
+        time.sleep(every)
+
+
+class Live:
+    """A running installation: embedded, one process; or services, `webs` web and `workers` worker processes and beat."""
+
+    def __init__(self, env: dict[str, str], logs: Path, *, webs: int, workers: int) -> None:
+        self.env, self.logs, self.webs, self.workers = env, logs, webs, workers
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.base = f"http://127.0.0.1:{env['PORT']}/api/v1"
+        self.org = self.token = ""
+
+    def start(self) -> "Live":
+        """Start everything that is not running, and wait until it is healthy."""
+        if SERVICES:
+            self._manage("prepare")
+            self.spawn("beat", BEAT)
+            for number in range(self.workers):
+                self.spawn(f"worker{number}", [part.replace("{n}", str(number)) for part in WORKER])
+        for number in range(self.webs if SERVICES else 1):
+            self.spawn(f"web{number}", WEB)
+        until(self._healthy, 60, 0.1)
+        if not self.token:
+            issued = json.loads(self._manage("issue_token", "--org", "live", "--name", "t", "--scopes", "read,write,agents,admin", "--json"))
+            self.org, self.token = issued["orgId"], issued["token"]
+        return self
+
+    def spawn(self, name: str, command: list[str]) -> None:
+        """Start one process unless it runs."""
+        if name not in self.processes or self.processes[name].poll() is not None:
+            log = (self.logs / f"{name}.log").open("ab")
+            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True)
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End one process and wait for it."""
+        self.processes[name].send_signal(how)
+        self.processes[name].wait(30)
+
+    def kill_all(self) -> None:
+        """kill -9 everything at once."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait(30)
+
+    def stop(self) -> dict[str, int]:
+        """SIGTERM everything; the exit codes by name."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        return {name: process.wait(60) for name, process in self.processes.items()}
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client with the first token."""
+        headers = {"Authorization": f"Bearer {self.token}", "X-Org-ID": self.org}
+        return httpx.Client(base_url=self.base, headers=headers, timeout=60, **options)
+
+    def echo_agent(self, limit: int = 8) -> str:
+        """A new echo agent's id."""
+        body = {"name": f"echo-{uuid.uuid4().hex[:6]}", "type": "custom", "backend": "echo", "maxConcurrentTasks": limit}
+        with self.client() as client:
+            return str(client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
+
+    def _manage(self, *arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True).stdout
+
+    def _healthy(self) -> bool:
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended: {(self.logs / f'{name}.log').read_text()[-2000:]}"
+        try:
+            return httpx.get(f"{self.base}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def installation(folder: Path, *, webs: int = 1, workers: int = 1, **env: str) -> Iterator[Live]:
+    """A fresh installation in `folder`, on the profile that the environment says; everything is gone afterwards."""
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+    clean |= {"PORT": str(free_port()), "TASKMASTER_DATA_DIR": str(folder / "data"), "TASKMASTER_LOCAL_MODEL": "off"}
+    clean |= {"TASKMASTER_RATE_LIMIT_AUTHENTICATED": "100000000/15m", "TASKMASTER_RATE_LIMIT_ANONYMOUS": "100000000/15m"}
+    with _database() as services:
+        live = Live(clean | services | env, folder, webs=webs, workers=workers)
+        try:
+            yield live
+        finally:
+            live.kill_all()
+
+
+@contextmanager
+def _database() -> Iterator[dict[str, str]]:
+    """A database of its own on the services profile, and a Redis database by the test process's number."""
+    if not SERVICES:
+        yield {}
+        return
+    server, name = os.environ["DATABASE_URL"].rsplit("/", 1)[0], f"live_{uuid.uuid4().hex[:12]}"
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
+    redis = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{8 + worker % 8}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    try:
+        yield {"DATABASE_URL": f"{server}/{name}", "REDIS_URL": redis, "SECRET_KEY": "a-key-for-tests-only"}
+    finally:
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
