@@ -42,6 +42,12 @@ def wake(agent_id: str) -> None:
     enqueue(work, agent_id)
 
 
+def wake_all() -> None:
+    """Tell them of every agent that has something to do."""
+    for agent_id in agents_with_work():
+        wake(agent_id)
+
+
 @transaction.atomic
 def cancel(task: Task) -> Task:
     """Call a task off; what runs is stopped within a second. Raises InvalidState where it has ended."""

@@ -77,7 +77,7 @@ class Executor:
 
     def pull_all(self) -> None:
         """Start whatever can start now, for every agent."""
-        self._in_pool(lambda: [dispatch.wake(agent_id) for agent_id in dispatch.agents_with_work()])
+        self._in_pool(dispatch.wake_all)
 
     def stop(self) -> None:
         """Take nothing new, let what runs finish for a moment, and put the rest back into its queue."""
@@ -124,12 +124,12 @@ class Executor:
         """Store an outcome. The database may be away for a moment; past the lease the task is run again anyway."""
         for pause in (0.1, 0.3, 1, 2, 4, None):
             try:
-                return await self._loop.run_in_executor(self._pool, self._store, task, outcome)
+                await self._loop.run_in_executor(self._pool, self._store, task, outcome)
+                return
             except DatabaseError as error:
                 logger.warning("outcome not stored yet: %s", type(error).__name__)
-                if pause is None:
-                    return None
-                await asyncio.sleep(pause)
+                if pause is not None:
+                    await asyncio.sleep(pause)
 
     def _store(self, task: Task, outcome: Callable[[], Any]) -> None:
         try:

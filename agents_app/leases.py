@@ -58,7 +58,9 @@ def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent
     `ready` says whether this worker can run that agent's backend at the moment.
     """
     # The agent's row is the gate: of many claims at once each sees what the one before it took.
-    agent = Agent.objects.select_for_update(no_key=True).filter(pk=agent_id, deleted_at=None, status=Agent.ACTIVE).first()
+    agent = (
+        Agent.objects.select_for_update(no_key=True).filter(pk=agent_id, deleted_at=None, status=Agent.ACTIVE).first()
+    )
     if agent is None or not ready(agent):
         return Claim([], more=False)
     free = agent.max_concurrent_tasks - Task.objects.filter(agent=agent, status=Task.RUNNING).count()
@@ -184,5 +186,7 @@ def lose(task: Task, *, overdue: bool) -> str | None:
     with transaction.atomic():
         if not task.try_move(Task.QUEUED, where=still, lease="", not_before=None, lost=F("lost") + 1):
             return None
-        record(task.org_id, ("task.retrying", task.news(attempt=task.attempts, error="The worker was lost.", retryAfter=0)))
+        record(
+            task.org_id, ("task.retrying", task.news(attempt=task.attempts, error="The worker was lost.", retryAfter=0))
+        )
     return task.agent_id

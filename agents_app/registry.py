@@ -16,7 +16,8 @@ from .backends.base import Backend, Unready
 from .backends.echo import EchoBackend
 from .backends.local import LocalBackend
 from .backends.openai import OpenAIBackend
-from .local_model.supervisor import LocalModel, LocalModelSettings
+from .local_model.settings import LocalModelSettings
+from .local_model.supervisor import LocalModel
 from .models import Agent, Task
 
 LOCAL_MODEL = LocalModel(
@@ -77,7 +78,7 @@ def check_config(backend: str, config: dict[str, Any]) -> None:
 @transaction.atomic
 def change(agent: Agent, changes: dict[str, Any]) -> None:
     """Change an agent; a higher limit or another backend may let it start more."""
-    check_config(changes.get("backend", agent.backend), changes.get("config", agent.config))
+    check_config(changes.get("backend", agent.backend), changes.get("config", agent.config) or {})
     for name, value in changes.items():
         setattr(agent, name, value)
     if changes:
@@ -97,7 +98,7 @@ def set_status(agent: Agent, status: str, reason: str = "") -> None:
 
 @transaction.atomic
 def delete(agent: Agent) -> None:
-    """Take an agent out of service for good and cancel its unfinished tasks. Raises NotFound for whoever comes second."""
+    """Take an agent out of service and cancel its unfinished tasks. Raises NotFound for whoever comes second."""
     if not Agent.objects.filter(pk=agent.pk, deleted_at=None).update(deleted_at=now()):
         raise NotFound()
     for task in Task.objects.filter(agent=agent, status__in=Task.UNFINISHED):

@@ -37,7 +37,7 @@ class TaskIn(serializers.Serializer[Any]):
     description = Text()
     requirements = Texts(required=False, max_items=1000, each=10_000)
     priority = Choice(list(PRIORITIES), required=False)
-    context = FreeForm(required=False)
+    context: Any = FreeForm(required=False)
     timeout = Whole(required=False, min_value=1_000, max_value=86_400_000)
     sessionId = Text(required=False, allow_null=True, max_length=64, source="session_id")
 

@@ -16,5 +16,4 @@ def work(agent_id: str) -> None:
 def sweep() -> None:
     """Behind every wake-up: take back what was lost, and wake every agent that has work."""
     leases.reap()
-    for agent_id in dispatch.agents_with_work():
-        dispatch.wake(agent_id)
+    dispatch.wake_all()

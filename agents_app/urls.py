@@ -1,10 +1,12 @@
 """The routes of agents and tasks."""
 
+from typing import Any
+
 from django.urls import path
 
 from .views import AgentViewSet, TaskViewSet
 
-MANY = {"get": "list", "post": "create"}
+MANY: dict[str, Any] = {"get": "list", "post": "create"}
 
 urlpatterns = [
     path("agents", AgentViewSet.as_view(MANY)),

@@ -134,7 +134,9 @@ class TaskViewSet(ApiViewSet):
         """Newest first; `status`, `agentId`, `workflowId`, `sessionId` and `type` narrow it."""
         if "status" in request.GET and request.GET["status"] not in TASK_STATUSES:
             raise ValidationFailed.of("status", f"one of {', '.join(TASK_STATUSES)}")
-        narrowed = {field: request.GET[name].replace("\0", "") for name, field in TASK_FILTERS.items() if name in request.GET}
+        narrowed = {
+            field: request.GET[name].replace("\0", "") for name, field in TASK_FILTERS.items() if name in request.GET
+        }
         return page(request, Task.objects.filter(org=self.org, **narrowed), name="tasks", show=Task.public)
 
     def create(self, request: Request) -> Reply:

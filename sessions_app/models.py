@@ -18,7 +18,7 @@ PERMISSION_MODES = ("default", "acceptEdits", "plan")
 
 
 class Session(models.Model):
-    """A conversation. Its messages are answered one at a time, in order: `active_message_id` is the one whose turn it is.
+    """A conversation. Its messages are answered one at a time: `active_message_id` is the one whose turn it is.
 
     Every change of the queue takes the row first, which is what keeps the order.
     """

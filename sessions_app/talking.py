@@ -43,7 +43,9 @@ def post_message(*, session: Session, content: str, metadata: dict[str, Any]) ->
 
 def _take_turn(session: Session) -> None:
     """Lock the session's row and count the message."""
-    fresh = Q(last_activity__gte=now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)) | Q(active_message_id__isnull=False)
+    fresh = Q(last_activity__gte=now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)) | Q(
+        active_message_id__isnull=False
+    )
     open_ = Session.objects.filter(fresh, pk=session.pk, status=Session.ACTIVE, deleted_at=None)
     if not open_.update(message_count=F("message_count") + 1, last_activity=now()):
         if not Session.objects.filter(pk=session.pk, deleted_at=None).exists():

@@ -92,9 +92,7 @@ class MessageViewSet(ApiViewSet):
         """Say something, and wait for the answer as long as the session's `timeout` allows."""
         session = find(sessions_of(self).select_related("agent"), session_pk)
         body = self.body()
-        message = talking.post_message(
-            session=session, content=body["content"], metadata=body.get("metadata") or {}
-        )
+        message = talking.post_message(session=session, content=body["content"], metadata=body.get("metadata") or {})
         response = answer(message)
         if self.streams(request):
             response.wait = wait_for(message, session.timeout, streams=True)

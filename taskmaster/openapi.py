@@ -24,7 +24,7 @@ SPECTACULAR_SETTINGS = {
 def _document() -> dict[str, Any]:
     from drf_spectacular.generators import SchemaGenerator
 
-    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     return document
 
 

@@ -18,7 +18,7 @@ try:
     PORT = env.read("PORT", env.whole(0, 65535), 3001)
     HOST = os.environ.get("TASKMASTER_HOST") or "127.0.0.1"
     ALLOWED_HOSTS = env.read("ALLOWED_HOSTS", env.names, ["localhost", "127.0.0.1", "[::1]", "testserver"])
-    ALLOWED_ORIGINS = env.read("TASKMASTER_ALLOWED_ORIGINS", env.origins, [])
+    ALLOWED_ORIGINS: list[str] = env.read("TASKMASTER_ALLOWED_ORIGINS", env.origins, [])
     TRUSTED_PROXIES = env.read("TASKMASTER_TRUSTED_PROXIES", env.whole(0, 10), 0)
     RATE_LIMIT_ANONYMOUS = env.read("TASKMASTER_RATE_LIMIT_ANONYMOUS", env.rate, "100/15m")
     RATE_LIMIT_AUTHENTICATED = env.read("TASKMASTER_RATE_LIMIT_AUTHENTICATED", env.rate, "1000/15m")
@@ -39,11 +39,13 @@ try:
     if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise env.WrongSetting(f"TASKMASTER_LOG_LEVEL: expected debug, info, warning or error, not {LOG_LEVEL!r}")
     if DATABASE and not (REDIS_URL and BROKER_URL):
-        raise env.WrongSetting("REDIS_URL: DATABASE_URL is set, so it is needed too (and a broker, by default the same)")
+        raise env.WrongSetting(
+            "REDIS_URL: DATABASE_URL is set, so it is needed too (and a broker, by default the same)"
+        )
     if REDIS_URL and not DATABASE:
         raise env.WrongSetting("DATABASE_URL: REDIS_URL is set, so it is needed too")
     SECRET_KEY = secret_key(DATA_DIR, embedded=DATABASE is None)
-    SECRET_KEY_FALLBACKS = env.read("SECRET_KEY_FALLBACKS", env.names, [])
+    SECRET_KEY_FALLBACKS: list[str] = env.read("SECRET_KEY_FALLBACKS", env.names, [])
 except env.WrongSetting as error:
     env.stop(error)
 
@@ -140,12 +142,16 @@ if DATABASE is None:
     }
 else:
     DATABASES = {
-        "default": DATABASE
-        | {
+        "default": {
+            **DATABASE,
             "CONN_MAX_AGE": 0,
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                "pool": {"min_size": 4, "max_size": env.read("TASKMASTER_DB_POOL", env.whole(4, 200), 20), "timeout": 10}
+                "pool": {
+                    "min_size": 4,
+                    "max_size": env.read("TASKMASTER_DB_POOL", env.whole(4, 200), 20),
+                    "timeout": 10,
+                }
             },
         }
     }

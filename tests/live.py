@@ -21,7 +21,18 @@ SERVICES = bool(os.environ.get("DATABASE_URL"))
 WEB = [sys.executable, "manage.py", "serve"]
 WORKER = [sys.executable, "-m", "celery", "-A", "taskmaster", "worker", "--pool", "threads", "--concurrency", "4"]
 WORKER += ["-Q", "agents,sweeps", "--without-mingle", "--without-gossip", "--without-heartbeat", "-n", "w{n}@%h"]
-BEAT = [sys.executable, "-m", "celery", "-A", "taskmaster", "beat", "-S", "celery.beat:Scheduler", "--max-interval", "2"]
+BEAT = [
+    sys.executable,
+    "-m",
+    "celery",
+    "-A",
+    "taskmaster",
+    "beat",
+    "-S",
+    "celery.beat:Scheduler",
+    "--max-interval",
+    "2",
+]
 
 
 def free_port() -> int:
@@ -62,7 +73,11 @@ class Live:
             self.spawn(f"web{number}", WEB)
         until(self._healthy, 60, 0.1)
         if not self.token:
-            issued = json.loads(self._manage("issue_token", "--org", "live", "--name", "t", "--scopes", "read,write,agents,admin", "--json"))
+            issued = json.loads(
+                self._manage(
+                    "issue_token", "--org", "live", "--name", "t", "--scopes", "read,write,agents,admin", "--json"
+                )
+            )
             self.org, self.token = issued["orgId"], issued["token"]
         return self
 
@@ -70,7 +85,9 @@ class Live:
         """Start one process unless it runs."""
         if name not in self.processes or self.processes[name].poll() is not None:
             log = (self.logs / f"{name}.log").open("ab")
-            self.processes[name] = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True)
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End one process and wait for it."""
@@ -99,7 +116,12 @@ class Live:
 
     def echo_agent(self, limit: int = 8) -> str:
         """A new echo agent's id."""
-        body = {"name": f"echo-{uuid.uuid4().hex[:6]}", "type": "custom", "backend": "echo", "maxConcurrentTasks": limit}
+        body = {
+            "name": f"echo-{uuid.uuid4().hex[:6]}",
+            "type": "custom",
+            "backend": "echo",
+            "maxConcurrentTasks": limit,
+        }
         with self.client() as client:
             return str(client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
 
@@ -121,7 +143,10 @@ def installation(folder: Path, *, webs: int = 1, workers: int = 1, **env: str) -
     """A fresh installation in `folder`, on the profile that the environment says; everything is gone afterwards."""
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
     clean |= {"PORT": str(free_port()), "TASKMASTER_DATA_DIR": str(folder / "data"), "TASKMASTER_LOCAL_MODEL": "off"}
-    clean |= {"TASKMASTER_RATE_LIMIT_AUTHENTICATED": "100000000/15m", "TASKMASTER_RATE_LIMIT_ANONYMOUS": "100000000/15m"}
+    clean |= {
+        "TASKMASTER_RATE_LIMIT_AUTHENTICATED": "100000000/15m",
+        "TASKMASTER_RATE_LIMIT_ANONYMOUS": "100000000/15m",
+    }
     with _database() as services:
         live = Live(clean | services | env, folder, webs=webs, workers=workers)
         try:

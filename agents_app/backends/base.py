@@ -57,7 +57,9 @@ class Answer:
 class BackendError(Exception):
     """An agent's failure. `transient` says whether another attempt may help; `retry_after` is in milliseconds."""
 
-    def __init__(self, message: str, *, code: str = "agent_failed", transient: bool = False, retry_after: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "agent_failed", transient: bool = False, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.transient = transient

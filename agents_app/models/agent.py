@@ -34,7 +34,9 @@ class Agent(models.Model):
         max_length=16, default=ACTIVE, choices=[(s, s) for s in (ACTIVE, PAUSED, DRAINING, ERROR)]
     )
     reason = models.TextField(blank=True)
-    default_duration = models.PositiveIntegerField(default=60_000, help_text="Milliseconds, told until there is a history.")
+    default_duration = models.PositiveIntegerField(
+        default=60_000, help_text="Milliseconds, told until there is a history."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 

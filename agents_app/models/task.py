@@ -83,7 +83,9 @@ class Task(StateMachine):
             models.Index(fields=["agent", "-priority", "id"], name="task_queue", condition=Q(status="queued")),
             models.Index(fields=["agent", "id"], name="task_running", condition=Q(status="running")),
             models.Index(fields=["lease_expires_at"], name="task_lease", condition=Q(status="running")),
-            models.Index(fields=["agent", "type", "-finished_at"], name="task_history", condition=Q(status="completed")),
+            models.Index(
+                fields=["agent", "type", "-finished_at"], name="task_history", condition=Q(status="completed")
+            ),
             models.Index(fields=["org", "-id"], name="task_of_org"),
             models.Index(fields=["org", "status", "-id"], name="task_by_status"),
             models.Index(fields=["org", "type", "-id"], name="task_by_type"),

@@ -1,4 +1,4 @@
-"""Around every request: its id, who is calling, how much they may, and the envelope for what goes wrong outside views."""
+"""Around every request: its id, who is calling, how much they may, and the envelope for what no view answers."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,9 @@ from .envelope import refusal
 from .ratelimit import Usage, count_address, count_token
 
 API = "/api/v1/"
-UNLIMITED = frozenset(f"{prefix}/{name}" for prefix in ("", "/api/v1") for name in ("health", "livez", "readyz", "metrics"))
+UNLIMITED = frozenset(
+    f"{prefix}/{name}" for prefix in ("", "/api/v1") for name in ("health", "livez", "readyz", "metrics")
+)
 OPEN = frozenset({"/openapi.json", "/docs"})
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 

@@ -60,11 +60,13 @@ def page(
     found = list(window)
     shown = _fitting([show(row) for row in found[:limit]])
     more = len(found) > len(shown)
-    pagination = {"total": total, "limit": limit, "offset": offset, "hasMore": more}
+    pagination: dict[str, Any] = {"total": total, "limit": limit, "offset": offset, "hasMore": more}
     pagination["nextCursor"] = _cursor(getattr(found[len(shown) - 1], order.field)) if more else None
     if capped:
         pagination["totalCapped"] = True
-    return Reply(b'{"%b":[%b],"pagination":%b}' % (name.encode(), b",".join(shown), orjson.dumps(pagination)), status=200)
+    return Reply(
+        b'{"%b":[%b],"pagination":%b}' % (name.encode(), b",".join(shown), orjson.dumps(pagination)), status=200
+    )
 
 
 def _whole(request: HttpRequest, name: str, default: int, low: int, high: int) -> int:
@@ -125,7 +127,9 @@ def _read_cursor(raw: str, order: Order) -> Any:
         value = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
         value = None
-    wanted = isinstance(value, int) and 0 <= value < 2**63 if order.number else isinstance(value, str) and len(value) < 64
+    wanted = (
+        isinstance(value, int) and 0 <= value < 2**63 if order.number else isinstance(value, str) and len(value) < 64
+    )
     if not wanted or "\0" in str(value):
         raise ValidationFailed.of("cursor", "not a cursor that this list gave")
     return value

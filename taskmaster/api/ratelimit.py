@@ -62,7 +62,7 @@ def _count(request: HttpRequest, group: str, value: str, rate: str) -> Usage:
         logger.warning("rate limit not counted: %s", type(error).__name__)
         usage = None
     if usage is None:
-        limit = int(rate.split("/")[0])
+        limit = int(rate.partition("/")[0])
         return Usage(limit, limit, int(time.time()) + 1, exceeded=False)
     remaining = max(0, usage["limit"] - usage["count"])
     # The library's window still counts down within its last second, so the reset is never in the past.

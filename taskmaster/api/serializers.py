@@ -18,7 +18,9 @@ class Moment(serializers.Field):  # type: ignore[type-arg]
     def to_internal_value(self, data: Any) -> Any:
         """The moment."""
         try:
-            moment = parse_datetime(data) if isinstance(data, str) and re.fullmatch(r"[0-9TZ:.+\- ]{10,40}", data) else None
+            moment = (
+                parse_datetime(data) if isinstance(data, str) and re.fullmatch(r"[0-9TZ:.+\- ]{10,40}", data) else None
+            )
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:

@@ -43,7 +43,7 @@ class ApiViewSet(ViewSet):
             raise errors.MissingScope(f"This needs a token with the scope {scope}.")
         key = request.headers.get("Idempotency-Key")
         if method == "post" and key is not None and not self.streams(request):
-            self.post = partial(once, key, self, self.post)
+            self.post: Handler = partial(once, key, self, getattr(self, action))
 
     @property
     def token(self) -> ApiToken:

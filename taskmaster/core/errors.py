@@ -1,4 +1,4 @@
-"""Errors that reach a client: a class has a stable `code` and an HTTP status; the docs' error page is made from them."""
+"""Errors that reach a client: a class for each stable `code`; the docs' error page is made from them."""
 
 from typing import Any, ClassVar
 
@@ -97,10 +97,16 @@ class IdempotencyConflict(Conflict):
     code, message = "idempotency_conflict", "This Idempotency-Key was used with a different request."
 
 
-class IdempotencyInProgress(Conflict):
-    """The first request with this key has not been answered yet."""
+class RequestTimeout(ApiError):
+    """The request did not arrive in time."""
 
-    code, message = "idempotency_in_progress", "The first request with this Idempotency-Key is still being handled."
+    status, code, message = 408, "request_timeout", "The request did not arrive in time."
+
+
+class HeadersTooLarge(ApiError):
+    """The headers are over the limit."""
+
+    status, code, message = 431, "headers_too_large", "The headers are too large."
 
 
 class BodyTooLarge(ApiError):

@@ -1,6 +1,6 @@
 """JSON as text: the user's key order and numbers come back as they were, which `jsonb` would not do."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django import forms
@@ -31,8 +31,19 @@ class JsonFormField(forms.CharField):
             raise ValidationError(str(refused)) from None
 
 
-class JsonField(models.TextField):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+
+class JsonField(_TextField):
     """Any JSON value, stored as compact text."""
+
+    if TYPE_CHECKING:
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
+        _pyi_lookup_exact_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         """The parsed value."""

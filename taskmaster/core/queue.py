@@ -22,4 +22,6 @@ def _send(task: "Task[Any, Any]", args: tuple[Any, ...]) -> None:
     try:
         task.apply_async(args=args, retry=False, ignore_result=True)
     except Exception as error:
-        logger.warning("wake-up not sent, the sweep will repeat it: %s", type(error).__name__, extra={"task": task.name})
+        logger.warning(
+            "wake-up not sent, the sweep will repeat it: %s", type(error).__name__, extra={"task": task.name}
+        )

@@ -37,7 +37,6 @@ def _broker() -> str:
         return HEALTHY  # In this very process.
     with Connection(settings.BROKER_URL, connect_timeout=1, transport_options={"socket_timeout": 1}) as broker:
         broker.ensure_connection(max_retries=1, timeout=1)
-        broker.default_channel.queue_declare("agents", passive=False, durable=True)
     return HEALTHY
 
 

@@ -17,15 +17,21 @@ from .process import process
 class _Numbers:
     def collect(self) -> Iterator[Metric]:
         yield _by_status("taskmaster_tasks", "Unfinished tasks by status.", Task, Task.UNFINISHED)
-        yield _by_status("taskmaster_messages", "Unfinished messages by status.", Message, (Message.QUEUED, Message.PROCESSING))
+        yield _by_status(
+            "taskmaster_messages", "Unfinished messages by status.", Message, (Message.QUEUED, Message.PROCESSING)
+        )
         sessions = Session.objects.filter(deleted_at=None, status=Session.ACTIVE).count()
         yield GaugeMetricFamily("taskmaster_sessions_active", "Open sessions.", value=sessions)
         waiting = Event.objects.filter(sequence=None).count()
-        yield GaugeMetricFamily("taskmaster_events_unnumbered", "Events that the relay has not numbered.", value=waiting)
+        yield GaugeMetricFamily(
+            "taskmaster_events_unnumbered", "Events that the relay has not numbered.", value=waiting
+        )
         yield GaugeMetricFamily("taskmaster_workers", "Live worker processes.", value=Worker.live().count())
         connections = sum(WebServer.live().values_list("connections", flat=True))
         yield GaugeMetricFamily("taskmaster_connections", "Open HTTP connections.", value=connections)
-        yield GaugeMetricFamily("taskmaster_uptime_seconds", "Seconds since this process started.", value=process.uptime)
+        yield GaugeMetricFamily(
+            "taskmaster_uptime_seconds", "Seconds since this process started.", value=process.uptime
+        )
 
 
 def _by_status(name: str, text: str, model: type[Task] | type[Message], statuses: tuple[str, ...]) -> Metric:
@@ -39,5 +45,5 @@ def _by_status(name: str, text: str, model: type[Task] | type[Message], statuses
 def exposition() -> bytes:
     """The text that Prometheus reads."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers())  # type: ignore[arg-type]
+    registry.register(_Numbers())
     return generate_latest(registry)

@@ -19,7 +19,7 @@ def status_document(org: Organization) -> dict[str, Any]:
     """`GET /system/status`: the processes of the whole system, the work of the caller's organization."""
     web = list(WebServer.live())
     workers = list(Worker.live())
-    processes = {(row.host, row.pid) for row in (*web, *workers)}
+    processes = {(row.host, row.pid) for row in web} | {(row.host, row.pid) for row in workers}
     tasks = Task.objects.filter(org=org)
     return {
         "orchestrator": {

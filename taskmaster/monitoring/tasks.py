@@ -31,7 +31,7 @@ def sweep() -> None:
     """Forget old idempotency keys, processes that are long gone, and what the retention lets go."""
     IdempotencyKey.objects.filter(created_at__lt=now() - KEPT).delete()
     for model in (Worker, WebServer):
-        model.objects.filter(beat_at__lt=Now() - FORGOTTEN).delete()  # type: ignore[attr-defined]
+        model.objects.filter(beat_at__lt=Now() - FORGOTTEN).delete()
     for table, seconds in settings.RETENTION.items():
         if seconds is not None:
             rows, age = PRUNED[table]

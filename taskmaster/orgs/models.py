@@ -23,7 +23,9 @@ class Organization(models.Model):
     id = models.CharField(primary_key=True, max_length=LENGTH, default=id_factory("org"), editable=False)
     slug = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=200, blank=True)
-    rate_limit = models.CharField(max_length=32, blank=True, help_text="For each token, such as 1000/15m; empty: the default.")
+    rate_limit = models.CharField(
+        max_length=32, blank=True, help_text="For each token, such as 1000/15m; empty: the default."
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 

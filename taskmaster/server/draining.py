@@ -58,6 +58,7 @@ class Draining:
             channel.wind_down()
         await self._within(deadline, self._before_close())
         if self.server.channels:
+            self.emptied.clear()  # it is set whenever the last connection goes
             await self._within(deadline, self.emptied.wait())
         self._close_sockets()
         await self._end_applications()

@@ -89,7 +89,7 @@ class Edge:
         finally:
             self._in_pool -= 1
 
-    async def _held(self, wait: Wait, interim: Reply, gone: "asyncio.Event | None") -> HttpResponseBase:
+    async def _held(self, wait: Wait, interim: Reply, gone: asyncio.Event) -> HttpResponseBase:
         """The answer when it is there, or what there is when the time is over."""
         await self.holding.until(wait, gone)
         current = interim["X-Request-ID"]
@@ -112,7 +112,7 @@ def _finish(wait: Wait) -> Reply:
 
 
 async def _read(receive: Receive) -> bytes:
-    parts = []
+    parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -124,7 +124,9 @@ async def _read(receive: Receive) -> bytes:
 
 async def _send(response: HttpResponseBase, send: Send, *, head: bool) -> None:
     content = response.content if hasattr(response, "content") else b""
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers_of(response, content)})
+    await send(
+        {"type": "http.response.start", "status": response.status_code, "headers": headers_of(response, content)}
+    )
     await send({"type": "http.response.body", "body": b"" if head else content})
 
 
@@ -133,7 +135,7 @@ def headers_of(response: HttpResponseBase, content: bytes) -> list[tuple[bytes, 
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     if not response.has_header("Content-Length"):
         headers.append((b"content-length", str(len(content)).encode()))
-    headers += [(b"set-cookie", morsel.output(header="").strip().encode("latin-1")) for morsel in response.cookies.values()]
+    headers += [
+        (b"set-cookie", morsel.output(header="").strip().encode("latin-1")) for morsel in response.cookies.values()
+    ]
     return headers
-
-

@@ -64,7 +64,9 @@ def announce(made: Made, port: int) -> None:
     if made.token:
         lines.append(f"Token: {made.token}")
     else:
-        lines.append("Token: shown at the first start; make another with `manage.py issue_token --org default --name <name>`")
+        lines.append(
+            "Token: shown at the first start; make another with `manage.py issue_token --org default --name <name>`"
+        )
     lines.append(f"Admin: http://localhost:{port}/admin/")
     if made.admin_password:
         lines += ["Admin user: admin", f"Admin password: {made.admin_password}"]

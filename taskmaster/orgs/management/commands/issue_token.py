@@ -38,7 +38,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"orgId": org.id, "token": secret}))
         else:
-            self.stdout.write(f"Organization: {org.id} ({org.slug})\nToken: {secret}\nScopes: {', '.join(token.scopes)}")
+            self.stdout.write(
+                f"Organization: {org.id} ({org.slug})\nToken: {secret}\nScopes: {', '.join(token.scopes)}"
+            )
 
 
 def _slug(raw: str) -> str:

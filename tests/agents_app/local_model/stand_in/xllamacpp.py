@@ -35,7 +35,7 @@ class Server:
     """Serves as soon as it is made."""
 
     def __init__(self, params: SimpleNamespace) -> None:
-        print("loading, as libraries say on standard output")
+        print("loading, as libraries say on standard output", flush=True)
         if "broken" in params.model.path:
             sys.exit("this is no model")
         http = ThreadingHTTPServer((params.hostnames[0], 0), Handler)
