@@ -1,5 +1,6 @@
 """Work comes in, is called off, is tried again. A worker hears of it after the commit; a sweep stands behind that."""
 
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
+from taskmaster.core.prepared import Select, Slot, insert
 from taskmaster.core.queue import enqueue
 from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
@@ -16,30 +18,39 @@ from taskmaster.events.log import record
 from .models import PRIORITIES, Agent, Task
 
 HISTORY = 20
-
-
-@transaction.atomic
-def submit(*, agent: Agent, type: str, description: str, priority: str = "normal", **fields: Any) -> Task:
-    """Queue a task at `agent`, whatever state the agent is in."""
-    task = Task.objects.create(
-        org_id=agent.org_id,
-        agent=agent,
-        type=type,
-        description=description,
-        priority=PRIORITIES[priority],
-        assigned_at=now(),
-        **fields,
+_HISTORY = Select(
+    lambda: (
+        Task.objects.filter(agent=Slot("agent"), type=Slot("type"), status=Task.COMPLETED)
+        .order_by("-finished_at")
+        .only("started_at", "finished_at")[:HISTORY]
     )
-    record(task.org_id, ("task.queued", task.news(priority=priority)))
-    wake(agent.pk)
+)
+
+
+def task_for(agent: Agent, *, type: str, description: str, priority: str = "normal", **fields: Any) -> Task:
+    """A task for `agent`, not stored yet."""
+    assigned = {"org_id": agent.org_id, "agent": agent, "assigned_at": now(), "priority": PRIORITIES[priority]}
+    return Task(type=type, description=description, **assigned, **fields)
+
+
+@transaction.atomic(savepoint=False)
+def submit(task: Task) -> Task:
+    """Queue a new task at its agent, whatever state the agent is in."""
+    insert([task])
+    record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
+    wake(task.agent_id)
     return task
 
 
 def wake(agent_id: str) -> None:
-    """Tell the workers, after the commit, that this agent has something to do."""
+    """Tell a worker, after the commit, that this agent has something to do: this very process, if it is one."""
+    from .executor import executor
     from .tasks import work
 
-    enqueue(work, agent_id)
+    if executor.takes_work:
+        transaction.on_commit(partial(executor.nudge, agent_id))
+    else:
+        enqueue(work, agent_id)
 
 
 def wake_all() -> None:
@@ -55,7 +66,6 @@ def cancel(task: Task) -> Task:
     record(task.org_id, ("task.cancelled", task.news()))
     notify("task.cancelled", task)
     hub.send_on_commit(f"cancel:{task.pk}")
-    wake(task.agent_id)
     return task
 
 
@@ -73,8 +83,7 @@ def retry(task: Task) -> Task:
 
 def estimated_duration(agent: Agent, type: str) -> int:
     """Milliseconds: the median of the last finished tasks of that type on that agent, else the agent's default."""
-    history = Task.objects.filter(agent=agent, type=type, status=Task.COMPLETED).order_by("-finished_at")
-    durations = [task.duration or 0 for task in history.only("started_at", "finished_at")[:HISTORY]]
+    durations = [task.duration or 0 for task in _HISTORY.all(agent=agent.pk, type=type)]
     return round(median(durations)) if durations else agent.default_duration
 
 

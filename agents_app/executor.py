@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -45,6 +46,7 @@ class Executor:
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._starting = 0
         self._put_off: set[str] = set()
+        self._nudged: set[str] = set()
         self._lock = threading.Lock()
         self._draining = False
         self._heart: Future[None] | None = None
@@ -58,6 +60,24 @@ class Executor:
         registry.LOCAL_MODEL.on_ready(self.pull_all)
         registry.LOCAL_MODEL.start()
         self._heart = asyncio.run_coroutine_threadsafe(self._beat_for_ever(), self._loop)
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether this process runs agents, and not as many already as it may."""
+        return bool(self.worker_id) and not self._draining and len(self._running) < settings.MAX_RUNNING
+
+    def nudge(self, agent_id: str) -> None:
+        """Have an agent's waiting work looked at soon, once for however many nudges."""
+        with self._lock:
+            if agent_id in self._nudged:
+                return
+            self._nudged.add(agent_id)
+        self._in_pool(partial(self._pull_nudged, agent_id))
+
+    def _pull_nudged(self, agent_id: str) -> None:
+        with self._lock:
+            self._nudged.discard(agent_id)
+        self.pull(agent_id)
 
     def pull(self, agent_id: str) -> None:
         """Claim and start what this agent can start now (in a thread that may use the database)."""
@@ -81,9 +101,10 @@ class Executor:
 
     def stop(self) -> None:
         """Take nothing new, let what runs finish for a moment, and put the rest back into its queue."""
-        if not self.worker_id:
-            return
-        self._draining = True
+        with self._lock:
+            if not self.worker_id or self._draining:
+                return
+            self._draining = True
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(GRACE_SECONDS + 10)
         registry.LOCAL_MODEL.stop()
         self._pool.shutdown(wait=True)
@@ -136,9 +157,9 @@ class Executor:
             outcome()
             if not self._draining:
                 with self._lock:
-                    waiting = {task.agent_id, *self._put_off}
+                    waiting = {task.agent_id, *self._put_off} - self._nudged
                     self._put_off.clear()
-                # This task still counts as running here until its coroutine has returned.
+                # Its coroutine has not returned yet, but it is over.
                 self._running.pop(task.pk, None)
                 for agent_id in waiting:
                     self.pull(agent_id)

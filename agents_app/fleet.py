@@ -9,11 +9,19 @@ from typing import Any
 from django.db.models import Count, Max
 
 from taskmaster.core.clock import iso
+from taskmaster.core.prepared import Select, Slot
 
 from . import registry
 from .models import Agent, Task, Worker
 
 FRESH_SECONDS = 1.0
+_RUNNING = Select(
+    lambda: (
+        Task.objects.filter(agent=Slot("agent"), status=Task.RUNNING)
+        .order_by("id")
+        .only("type", "started_at", "progress")
+    )
+)
 
 
 class _Workers:
@@ -91,10 +99,9 @@ def last_heartbeat() -> datetime | None:
 
 def status_document(agent: Agent) -> dict[str, Any]:
     """What `GET /agents/{id}/status` tells."""
-    fields = ("id", "type", "started_at", "progress")
-    tasks = list(Task.objects.filter(agent=agent, status=Task.RUNNING).order_by("id").values_list(*fields))
+    tasks = _RUNNING.all(agent=agent.pk)
     status, reason = status_of(agent, len(tasks))
-    current = [{"id": t[0], "type": t[1], "startedAt": iso(t[2]), "progress": t[3]} for t in tasks]
+    current = [{"id": t.id, "type": t.type, "startedAt": iso(t.started_at), "progress": t.progress} for t in tasks]
     return {
         "id": agent.id,
         "status": status,

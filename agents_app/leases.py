@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, transaction
+import orjson
+from django.db import connection, models, transaction
 from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from taskmaster.core.clock import now
+from taskmaster.core.prepared import Scalar, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
-from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
 from .models import Agent, Task
@@ -22,6 +23,9 @@ LEASE_SECONDS = 10.0
 MAX_LOST = 5
 # How often a backend's passing failure is tried again, and after how long.
 RETRY_AFTER = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))
+# The most that one claim takes.
+AT_MOST = 16
+HELD = (Task.RUNNING, Task.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +40,51 @@ def _expiry() -> Any:
     return Now() + timedelta(seconds=LEASE_SECONDS)
 
 
-def runnable(agent: Agent) -> "QuerySet[Task]":
-    """The agent's queue, best first: higher priority, then first come, without those whose session is at its limit."""
+def runnable() -> "QuerySet[Task]":
+    """An agent's queue, best first: higher priority, then first come, without those whose session is at its limit."""
     busy = (
-        Task.objects.filter(session_id=OuterRef("session_id"), status__in=(Task.RUNNING, Task.WAITING))
+        Task.objects.filter(session_id=OuterRef("session_id"), status__in=HELD)
         .order_by()
         .values("session_id")
         .annotate(count=Count("*"))
         .values("count")
     )
-    queued = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), agent=agent, status=Task.QUEUED)
     # The count is only worked out for tasks that have a limit.
     busy_there = Case(When(session_limit=None, then=Value(-1)), default=Coalesce(Subquery(busy), Value(0)))
+    queued = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), agent=Slot("agent"), status=Task.QUEUED)
     return queued.filter(Q(session_limit=None) | Q(session_limit__gt=busy_there)).order_by("-priority", "id")
+
+
+_GATE = Select(
+    lambda: Agent.objects.select_for_update(no_key=True).filter(pk=Slot("pk"), deleted_at=None, status=Agent.ACTIVE)
+)
+_RUNNING = Scalar(
+    lambda: (
+        Task.objects.filter(agent=Slot("agent"), status=Task.RUNNING)
+        .order_by()
+        .values("agent_id")
+        .annotate(count=Count("*"))
+        .values("count")
+    )
+)
+_RUNNABLE = Select(lambda: runnable()[: AT_MOST + 1])
+_LEASE = Update(
+    lambda: Task.objects.filter(pk=Slot("pk"), status=Task.QUEUED),
+    status=Task.RUNNING,
+    lease=Slot("lease"),
+    worker_id=Slot("worker"),
+    lease_expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
+    attempts=F("attempts") + 1,
+    started_at=Slot("now", models.DateTimeField()),
+    progress=0,
+)
+_OUTCOME = {"result", "error", "error_code", "progress", "tokens_used", "backend", "model", "truncated", "finished_at"}
+_END = Update(
+    lambda: Task.objects.filter(pk=Slot("pk"), lease=Slot("lease"), status=Task.RUNNING),
+    status=Slot("status"),
+    lease="",
+    **dict[str, Any]((name, Slot(name, models.Field())) for name in _OUTCOME),
+)
 
 
 @transaction.atomic
@@ -58,70 +94,59 @@ def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent
     `ready` says whether this worker can run that agent's backend at the moment.
     """
     # The agent's row is the gate: of many claims at once each sees what the one before it took.
-    agent = (
-        Agent.objects.select_for_update(no_key=True).filter(pk=agent_id, deleted_at=None, status=Agent.ACTIVE).first()
-    )
+    agent = _GATE.first(pk=agent_id)
     if agent is None or not ready(agent):
         return Claim([], more=False)
-    free = agent.max_concurrent_tasks - Task.objects.filter(agent=agent, status=Task.RUNNING).count()
+    free = agent.max_concurrent_tasks - _RUNNING.get(0, agent=agent_id)
     if free <= 0:
         return Claim([], more=False)
-    wanted = min(free, at_most)
-    found = list(runnable(agent)[: wanted + 1])
+    wanted = min(free, at_most, AT_MOST)
+    found = _RUNNABLE.all(agent=agent_id)
     tasks = _lease(_within_session_limits(found[:wanted]), agent, worker_id)
     return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
 
 
 def _within_session_limits(tasks: list[Task]) -> list[Task]:
-    """Those that still fit their session when its running tasks are counted one claim at a time."""
-    taken: list[Task] = []
-    for session_id in sorted({task.session_id for task in tasks if task.session_id and task.session_limit is not None}):
+    """Those that still fit their session when claims for it by several agents take turns."""
+    limited = {task.session_id for task in tasks if task.session_limit is not None and task.session_id}
+    if len(limited) == len(tasks) == 1 and tasks[0].origin == "message":
+        return tasks  # A session's messages run one at a time; its turn was given under the session's lock.
+    for session_id in sorted(limited):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(1, hashtext(%s))", [session_id])
+    taken: list[Task] = []
     for task in tasks:
-        if task.session_limit is not None and task.session_id:
-            held = (Task.RUNNING, Task.WAITING)
-            busy = Task.objects.filter(session_id=task.session_id, status__in=held).count()
-            busy += sum(other.session_id == task.session_id for other in taken)
-            if busy >= task.session_limit:
-                continue
-        taken.append(task)
+        if task.session_limit is None or task.session_id is None or _fits(task, taken):
+            taken.append(task)
     return taken
 
 
+def _fits(task: Task, taken: list[Task]) -> bool:
+    busy = Task.objects.filter(session_id=task.session_id, status__in=HELD).count()
+    return busy + sum(other.session_id == task.session_id for other in taken) < (task.session_limit or 0)
+
+
 def _lease(tasks: list[Task], agent: Agent, worker_id: str) -> list[Task]:
-    if not tasks:
-        return []
     lease, moment = secrets.token_urlsafe(24), now()
-    mine = Task.objects.filter(pk__in=[task.pk for task in tasks], status=Task.QUEUED)
-    won = mine.update(
-        status=Task.RUNNING,
-        lease=lease,
-        worker_id=worker_id,
-        lease_expires_at=_expiry(),
-        attempts=F("attempts") + 1,
-        started_at=moment,
-        progress=0,
-    )
-    if won < len(tasks):  # A cancel came between.
-        kept = set(Task.objects.filter(lease=lease).values_list("pk", flat=True))
-        tasks = [task for task in tasks if task.pk in kept]
-    for task in tasks:
+    # One that a cancel came between for is left out.
+    won = [task for task in tasks if _LEASE(pk=task.pk, lease=lease, worker=worker_id, now=moment)]
+    for task in won:
         task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
         task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
-    if tasks:
-        record(agent.org_id, *(("task.started", task.news(attempt=task.attempts)) for task in tasks))
-    for task in tasks:
+    if won:
+        record(agent.org_id, *(("task.started", task.news(attempt=task.attempts)) for task in won))
+    for task in won:
         notify("task.started", task)
-    return tasks
+    return won
 
 
 def renew(worker_id: str, leases: Iterable[tuple[str, str]]) -> set[str]:
     """Renew the leases of these running (task id, lease) pairs. Returns the ids whose lease is still good."""
     held = dict(leases)
     mine = Task.objects.filter(pk__in=held, worker_id=worker_id, status=Task.RUNNING)
-    mine.update(lease_expires_at=_expiry())
+    if held:
+        mine.update(lease_expires_at=_expiry())
     return {pk for pk, lease in mine.values_list("pk", "lease") if held[pk] == lease}
 
 
@@ -147,12 +172,16 @@ def fail(task: Task, *, error: str, code: str, **outcome: Any) -> bool:
 
 @transaction.atomic
 def _end(task: Task, status: str, **changes: Any) -> bool:
-    if not task.try_move(status, where={"lease": task.lease}, finished_at=now(), lease="", **changes):
+    outcome = {name: getattr(task, name) for name in _OUTCOME} | changes | {"finished_at": now()}
+    stored = outcome | {"result": None if outcome["result"] is None else orjson.dumps(outcome["result"]).decode()}
+    if not task.lease or not _END(pk=task.pk, lease=task.lease, status=status, **stored):
         return False
-    outcome = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
-    record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **outcome)))
+    task.status, task.lease = status, ""
+    for name, value in outcome.items():
+        setattr(task, name, value)
+    told = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
+    record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
     notify(f"task.{status}", task)
-    hub.send_on_commit(f"task:{task.pk}")
     return True
 
 
@@ -161,7 +190,7 @@ def give_back(task: Task, *, after: timedelta | None, error: str) -> bool:
     """Put a running task back into its queue for another attempt, after a while; False where the lease is lost."""
     later = None if after is None else Now() + after
     again = {"lease": "", "not_before": later, "failures": F("failures") + (0 if after is None else 1)}
-    if not task.try_move(Task.QUEUED, where={"lease": task.lease}, error=error, **again):
+    if not task.lease or not task.try_move(Task.QUEUED, where={"lease": task.lease}, error=error, **again):
         return False
     delay = 0 if after is None else round(after.total_seconds() * 1000)
     record(task.org_id, ("task.retrying", task.news(attempt=task.attempts, error=error, retryAfter=delay)))
@@ -175,15 +204,18 @@ def reap(at_most: int = 200) -> set[str]:
 
 
 def lose(task: Task, *, overdue: bool) -> str | None:
-    """Take a task from a holder that has gone away: back to the queue, or failed where that happened too often."""
-    still = {"lease": task.lease} | ({"lease_expires_at__lt": Now()} if overdue else {})
-    if task.lost + 1 >= MAX_LOST:
-        # The check and the move are one: a lease renewed meanwhile is not touched.
-        with transaction.atomic():
-            if Task.objects.filter(pk=task.pk, **still).update(lost=F("lost") + 1):
-                fail(task, error=f"The worker was lost {MAX_LOST} times while it ran this task.", code="worker_lost")
-        return task.agent_id
+    """Take a task from a holder that has gone away: back to the queue, or failed where that happened too often.
+
+    Returns its agent's id, or None where the holder was quicker. `overdue` asks that the lease has run out, in the
+    same statement that takes it away.
+    """
+    still: dict[str, Any] = {"lease": task.lease} | ({"lease_expires_at__lt": Now()} if overdue else {})
     with transaction.atomic():
+        if task.lost + 1 >= MAX_LOST:
+            if not Task.objects.filter(pk=task.pk, status=Task.RUNNING, **still).update(lost=F("lost") + 1):
+                return None
+            fail(task, error=f"The worker was lost {MAX_LOST} times while it ran this task.", code="worker_lost")
+            return task.agent_id
         if not task.try_move(Task.QUEUED, where=still, lease="", not_before=None, lost=F("lost") + 1):
             return None
         record(

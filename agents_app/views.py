@@ -7,9 +7,10 @@ from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
-from taskmaster.api.views import ApiViewSet, find, optional_body
+from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
+from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.subscriptions import session_limit
 
 from . import dispatch, fleet, registry, routing
@@ -24,6 +25,10 @@ TASK_FILTERS = {
     "type": "type",
 }
 TASK_STATUSES = (*Task.UNFINISHED, *Task.FINISHED)
+
+
+_AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
+_TASK = Select(lambda: Task.objects.filter(pk=Slot("pk"), org=Slot("org")))
 
 
 def agents_of(view: ApiViewSet) -> "QuerySet[Agent]":
@@ -66,22 +71,22 @@ class AgentViewSet(ApiViewSet):
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One agent."""
-        return reply({"agent": self._shown(find(agents_of(self), pk))})
+        return reply({"agent": self._shown(self.find(_AGENT, pk))})
 
     def partial_update(self, request: Request, pk: str) -> Reply:
         """Change its name, backend, configuration, capabilities or limit."""
-        agent = find(agents_of(self), pk)
+        agent = self.find(_AGENT, pk)
         registry.change(agent, self.body())
         return reply({"agent": self._shown(agent)})
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """Delete it; what waits for it is cancelled."""
-        registry.delete(find(agents_of(self), pk))
+        registry.delete(self.find(_AGENT, pk))
         return reply({"message": "Agent deleted"})
 
     def status(self, request: Request, pk: str) -> Reply:
         """How it is doing, and what it is doing."""
-        return reply({"status": fleet.status_document(find(agents_of(self), pk))})
+        return reply({"status": fleet.status_document(self.find(_AGENT, pk))})
 
     def pause(self, request: Request, pk: str) -> Reply:
         """Start nothing new; what runs goes on."""
@@ -93,7 +98,7 @@ class AgentViewSet(ApiViewSet):
 
     def _set(self, request: Request, pk: str, status: str) -> Reply:
         optional_body(request._request)
-        agent = find(agents_of(self), pk)
+        agent = self.find(_AGENT, pk)
         registry.set_status(agent, status)
         return reply({"agent": self._shown(agent)})
 
@@ -102,8 +107,8 @@ class AgentViewSet(ApiViewSet):
 
     def submit(self, request: Request, pk: str) -> Reply:
         """Queue a task at this agent, whatever state it is in."""
-        agent = find(agents_of(self), pk)
-        return accepted(dispatch.submit(agent=agent, **with_session(self, self.body())), agent)
+        agent = self.find(_AGENT, pk)
+        return accepted(dispatch.submit(dispatch.task_for(agent, **with_session(self, self.body()))), agent)
 
 
 def with_session(view: ApiViewSet, body: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +149,7 @@ class TaskViewSet(ApiViewSet):
         body = with_session(self, self.body())
         wanted = {"agent_type": body.pop("agent_type"), "capabilities": body.pop("capabilities", [])}
         agent = routing.choose(org_id=self.org.pk, **wanted)
-        return accepted(dispatch.submit(agent=agent, **body), agent)
+        return accepted(dispatch.submit(dispatch.task_for(agent, **body)), agent)
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One task."""
@@ -161,5 +166,4 @@ class TaskViewSet(ApiViewSet):
         return reply({"task": dispatch.retry(self._task(pk)).public()})
 
     def _task(self, pk: str) -> Task:
-        found: Task = self.find(Task.objects.all(), pk)
-        return found
+        return self.find(_TASK, pk)

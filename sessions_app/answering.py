@@ -3,36 +3,38 @@
 from typing import Any
 
 from agents_app.models import Task
+from taskmaster.core.prepared import Slot, Update
 from taskmaster.events.log import record
 
 from .models import Message
-from .talking import begin_next, end_message
+from .talking import Ending, begin_next, end
 
 CODE_FENCE = "```"
+
+_START = Update(lambda: Message.objects.filter(pk=Slot("pk"), status=Message.QUEUED), status=Message.PROCESSING)
 
 
 def task_started(task: Task) -> None:
     """Its message is being processed."""
-    if task.origin != "message":
-        return
-    message = Message.objects.get(pk=task.origin_id)
-    if message.try_move(Message.PROCESSING):
-        record(task.org_id, ("message.started", message.news(agentId=task.agent_id)))
+    if task.origin == "message" and _START(pk=task.origin_id):
+        news = {"messageId": task.origin_id, "sessionId": task.session_id, "agentId": task.agent_id}
+        record(task.org_id, ("message.started", news))
 
 
 def task_ended(task: Task) -> None:
     """Its message has an answer, or an error, and the next one's turn has come."""
-    if task.origin != "message":
+    if task.origin != "message" or task.session_id is None:
         return
-    message = Message.objects.select_related("session").get(pk=task.origin_id)
+    end(_ending(task), message_id=task.origin_id, session_id=task.session_id, org_id=task.org_id)
+    begin_next(task.session_id)
+
+
+def _ending(task: Task) -> Ending:
     if task.status == Task.COMPLETED:
-        end_message(message, Message.COMPLETED, response=response_of(task))
-    elif task.status == Task.FAILED:
-        end_message(message, Message.FAILED, error=task.error, error_code=task.error_code)
-    else:
-        end_message(message, Message.CANCELLED)
-    if message.session.deleted_at is None:
-        begin_next(message.session_id)
+        return Ending(Message.COMPLETED, response=response_of(task))
+    if task.status == Task.FAILED:
+        return Ending(Message.FAILED, error=task.error, code=task.error_code)
+    return Ending(Message.CANCELLED)
 
 
 def response_of(task: Task) -> dict[str, Any]:

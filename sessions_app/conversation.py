@@ -1,6 +1,7 @@
 """What the agent has already been told in a session."""
 
 from agents_app.models import Task
+from taskmaster.core.prepared import Select, Slot
 
 from .models import Message
 
@@ -8,18 +9,27 @@ from .models import Message
 TURNS = 100
 CHARACTERS = 400_000
 
+_EARLIER = Select(
+    lambda: (
+        Message.objects.filter(
+            session=Slot("session"),
+            status=Message.COMPLETED,
+            position__lt=Message.objects.filter(pk=Slot("pk")).values("position")[:1],
+        )
+        .order_by("-position")
+        .only("content", "response")[:TURNS]
+    )
+)
+
 
 def before_task(task: Task) -> list[tuple[str, str]]:
     """The answered messages before this task's one as (role, content), oldest first."""
-    position = Message.objects.filter(pk=task.origin_id).values("position")[:1]
-    earlier = Message.objects.filter(
-        session_id=task.session_id, status=Message.COMPLETED, position__lt=position, response__isnull=False
-    )
     turns: list[tuple[str, str]] = []
     size = 0
-    for content, response in earlier.order_by("-position").values_list("content", "response")[:TURNS]:
-        size += len(content) + len(response["content"])
+    for message in _EARLIER.all(session=task.session_id, pk=task.origin_id):
+        content, answer = message.content, message.response["content"]
+        size += len(content) + len(answer)
         if size > CHARACTERS:
             break
-        turns += [("assistant", response["content"]), ("user", content)]
+        turns += [("assistant", answer), ("user", content)]
     return turns[::-1]

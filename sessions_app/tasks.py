@@ -4,8 +4,8 @@ from celery import shared_task
 
 from agents_app.models import Task
 
+from .lifecycle import cancel_tasks_of, expire
 from .models import Session
-from .talking import cancel_tasks_of, expire
 
 
 @shared_task(name="sessions.sweep")

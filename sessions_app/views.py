@@ -1,17 +1,15 @@
 """Sessions and messages over REST."""
 
-from typing import Any
-
-from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from agents_app.models import Agent, Task
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import Order, page
-from taskmaster.api.views import ApiViewSet, find, optional_body
+from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.errors import ValidationFailed
+from taskmaster.core.prepared import Select, Slot
 
-from . import talking
+from . import lifecycle, talking
 from .models import Message, Session
 from .serializers import MessageIn, SessionIn, SessionPatch
 from .waiting import answer, location, wait_for
@@ -19,9 +17,15 @@ from .waiting import answer, location, wait_for
 IN_ORDER = Order("position", number=True)
 
 
-def sessions_of(view: ApiViewSet) -> "QuerySet[Session]":
-    """The organization's sessions that were not deleted."""
-    return Session.objects.filter(org=view.org, deleted_at=None)
+_SESSION = Select(
+    lambda: Session.objects.select_related("agent").filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None)
+)
+_MESSAGE = Select(
+    lambda: Message.objects.select_related("session").filter(
+        pk=Slot("pk"), session=Slot("session"), session__org=Slot("org"), session__deleted_at=None
+    )
+)
+_AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
 
 
 class SessionViewSet(ApiViewSet):
@@ -31,7 +35,7 @@ class SessionViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Reply:
         """Newest first; `status` and `agentType` narrow it."""
-        rows = sessions_of(self)
+        rows = Session.objects.filter(org=self.org, deleted_at=None)
         for parameter, field in (("status", "status"), ("agentType", "agent_type")):
             if parameter in request.GET:
                 rows = rows.filter(**{field: request.GET[parameter].replace("\0", "")})
@@ -41,18 +45,18 @@ class SessionViewSet(ApiViewSet):
         """Open a session."""
         body = self.body()
         agent = self._pinned(body.get("agent_id"), body["agent_type"])
-        session = talking.open_session(
+        session = lifecycle.open_session(
             org=self.org, agent_type=body["agent_type"], agent=agent, configuration=body.get("configuration", {})
         )
         return reply({"session": session.public()}, 201, location=f"/api/v1/sessions/{session.pk}")
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One session."""
-        return reply({"session": find(sessions_of(self), pk).public()})
+        return reply({"session": self.find(_SESSION, pk).public()})
 
     def partial_update(self, request: Request, pk: str) -> Reply:
         """Change its configuration."""
-        session = find(sessions_of(self), pk)
+        session = self.find(_SESSION, pk)
         changes = self.body()["configuration"]
         if changes:
             Session.objects.filter(pk=session.pk).update(**changes)
@@ -64,13 +68,13 @@ class SessionViewSet(ApiViewSet):
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """End it for good."""
-        talking.delete_session(find(sessions_of(self), pk))
+        lifecycle.delete_session(self.find(_SESSION, pk))
         return reply({"message": "Session deleted"})
 
     def _pinned(self, agent_id: str | None, agent_type: str) -> Agent | None:
         if agent_id is None:
             return None
-        agent: Agent = self.find(Agent.objects.filter(deleted_at=None), agent_id)
+        agent = self.find(_AGENT, agent_id)
         if agent.type != agent_type:
             raise ValidationFailed.of("agentId", f"that agent is of the type {agent.type}")
         return agent
@@ -83,14 +87,14 @@ class MessageViewSet(ApiViewSet):
 
     def list(self, request: Request, session_pk: str) -> Reply:
         """In the order in which they are answered."""
-        rows = find(sessions_of(self), session_pk).messages.all()
+        rows = self.find(_SESSION, session_pk).messages.all()
         if "status" in request.GET:
             rows = rows.filter(status=request.GET["status"].replace("\0", ""))
         return page(request, rows, name="messages", order=IN_ORDER, show=Message.public)
 
     def create(self, request: Request, session_pk: str) -> Reply:
         """Say something, and wait for the answer as long as the session's `timeout` allows."""
-        session = find(sessions_of(self).select_related("agent"), session_pk)
+        session = self.find(_SESSION, session_pk)
         body = self.body()
         message = talking.post_message(session=session, content=body["content"], metadata=body.get("metadata") or {})
         response = answer(message)
@@ -113,6 +117,4 @@ class MessageViewSet(ApiViewSet):
         return reply({"message": message.public()}, location=location(message))
 
     def _message(self, session_pk: str, pk: str) -> Message:
-        messages: Any = find(sessions_of(self), session_pk).messages.select_related("session")
-        found: Message = find(messages, pk)
-        return found
+        return self.find(_MESSAGE, pk, session=session_pk)

@@ -6,9 +6,12 @@ import orjson
 
 from taskmaster.api.envelope import Reply, refusal, reply
 from taskmaster.api.waits import Wait
-from taskmaster.core.errors import AgentFailed, ApiError, InvalidState, NoAgent
+from taskmaster.core.errors import AgentFailed, ApiError, InvalidState, NoAgent, NotFound
+from taskmaster.core.prepared import Select, Slot
 
 from .models import Message
+
+_MESSAGE = Select(lambda: Message.objects.filter(pk=Slot("pk")))
 
 
 def wait_for(message: Message, timeout: int, *, streams: bool = False) -> Wait:
@@ -31,6 +34,13 @@ def resume(pk: str) -> Wait:
     return wait_for(message, message.session.timeout)
 
 
+def _message(pk: str) -> Message:
+    found = _MESSAGE.first(pk=pk)
+    if found is None:  # Pruned in the meantime.
+        raise NotFound()
+    return found
+
+
 def ended(keys: list[str]) -> set[str]:
     """Those of these keys whose message has ended."""
     ids = [key.removeprefix("message:") for key in keys]
@@ -40,7 +50,7 @@ def ended(keys: list[str]) -> set[str]:
 
 def answer_now(pk: str) -> Reply:
     """The answer as things stand."""
-    return answer(Message.objects.get(pk=pk))
+    return answer(_message(pk))
 
 
 def answer(message: Message) -> Reply:
@@ -70,7 +80,7 @@ def error_of(message: Message) -> ApiError:
 
 def last_event(pk: str) -> tuple[str, bytes] | None:
     """How a stream ends: `completed` or `failed` with the message, or None while there is more to come."""
-    message = Message.objects.get(pk=pk)
+    message = _message(pk)
     if message.status not in Message.FINISHED:
         return None
     name = "completed" if message.status == Message.COMPLETED else "failed"

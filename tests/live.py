@@ -1,7 +1,7 @@
 """The product as it really runs: processes started as the README says, talked to over the network (loopback only)."""
 
-import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -54,32 +54,33 @@ def until(look: Callable[[], Any], seconds: float = 20, every: float = 0.05) -> 
 
 
 class Live:
-    """A running installation: embedded, one process; or services, `webs` web and `workers` worker processes and beat."""
+    """A running installation: one process embedded; otherwise `webs` web processes, `workers` workers and beat."""
 
     def __init__(self, env: dict[str, str], logs: Path, *, webs: int, workers: int) -> None:
         self.env, self.logs, self.webs, self.workers = env, logs, webs, workers
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.base = f"http://127.0.0.1:{env['PORT']}/api/v1"
+        self.root = f"http://127.0.0.1:{env['PORT']}"
+        self.base = f"{self.root}/api/v1"
         self.org = self.token = ""
 
     def start(self) -> "Live":
         """Start everything that is not running, and wait until it is healthy."""
+        said = self._manage("prepare") if SERVICES and not self.token else ""
         if SERVICES:
-            self._manage("prepare")
             self.spawn("beat", BEAT)
             for number in range(self.workers):
-                self.spawn(f"worker{number}", [part.replace("{n}", str(number)) for part in WORKER])
+                self.start_worker(number)
         for number in range(self.webs if SERVICES else 1):
             self.spawn(f"web{number}", WEB)
         until(self._healthy, 60, 0.1)
         if not self.token:
-            issued = json.loads(
-                self._manage(
-                    "issue_token", "--org", "live", "--name", "t", "--scopes", "read,write,agents,admin", "--json"
-                )
-            )
-            self.org, self.token = issued["orgId"], issued["token"]
+            said = said or (self.logs / "web0.log").read_text()
+            self.org, self.token = (re.search(rf"^{name}: (\S+)", said, re.M)[1] for name in ("Org ID", "Token"))  # type: ignore[index]
         return self
+
+    def start_worker(self, number: int) -> None:
+        """Start the worker of that number unless it runs."""
+        self.spawn(f"worker{number}", [part.replace("{n}", str(number)) for part in WORKER])
 
     def spawn(self, name: str, command: list[str]) -> None:
         """Start one process unless it runs."""
@@ -94,19 +95,42 @@ class Live:
         self.processes[name].send_signal(how)
         self.processes[name].wait(30)
 
-    def kill_all(self) -> None:
-        """kill -9 everything at once."""
-        for process in self.processes.values():
+    def kill_all(self, *names: str) -> None:
+        """kill -9 everything, or all of these, at once."""
+        some = [process for name, process in self.processes.items() if not names or name in names]
+        for process in some:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-        for process in self.processes.values():
+        for process in some:
             process.wait(30)
+
+    def names(self, kind: str) -> list[str]:
+        """The processes of one kind: web, worker or beat; embedded, the one there is."""
+        return [name for name in self.processes if name.startswith(kind)] or list(self.processes)
+
+    def pid(self, name: str) -> int:
+        """The id of a process."""
+        return self.processes[name].pid
+
+    def thaw_all(self) -> None:
+        """Let whatever was stopped with SIGSTOP go on."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
 
     def stop(self) -> dict[str, int]:
         """SIGTERM everything; the exit codes by name."""
+        self.terminate()
+        return self.codes()
+
+    def terminate(self) -> None:
+        """SIGTERM everything that runs."""
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
+
+    def codes(self) -> dict[str, int]:
+        """Wait for everything to end; the exit codes by name."""
         return {name: process.wait(60) for name, process in self.processes.items()}
 
     def client(self, **options: Any) -> httpx.Client:
@@ -114,16 +138,15 @@ class Live:
         headers = {"Authorization": f"Bearer {self.token}", "X-Org-ID": self.org}
         return httpx.Client(base_url=self.base, headers=headers, timeout=60, **options)
 
-    def echo_agent(self, limit: int = 8) -> str:
-        """A new echo agent's id."""
-        body = {
-            "name": f"echo-{uuid.uuid4().hex[:6]}",
-            "type": "custom",
-            "backend": "echo",
-            "maxConcurrentTasks": limit,
-        }
+    def agent(self, backend: str, **fields: Any) -> str:
+        """A new agent's id."""
+        body = {"name": f"{backend}-{uuid.uuid4().hex[:6]}", "type": "custom", "backend": backend} | fields
         with self.client() as client:
             return str(client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
+
+    def echo_agent(self, limit: int = 8) -> str:
+        """A new echo agent's id."""
+        return self.agent("echo", maxConcurrentTasks=limit)
 
     def _manage(self, *arguments: str) -> str:
         command = [sys.executable, "manage.py", *arguments]
@@ -133,9 +156,17 @@ class Live:
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended: {(self.logs / f'{name}.log').read_text()[-2000:]}"
         try:
-            return httpx.get(f"{self.base}/health", timeout=5).status_code == 200
+            if httpx.get(f"{self.base}/health", timeout=5).status_code != 200:
+                return False
         except httpx.TransportError:
             return False
+        return not SERVICES or self._known() >= {self.pid(name) for name in self.processes if name != "beat"}
+
+    def _known(self) -> set[int]:
+        """The ids of the processes that have told the database of themselves: those that are up."""
+        with psycopg.connect(self.env["DATABASE_URL"]) as database:
+            tables = ("agents_app_worker", "monitoring_webserver")
+            return {row[0] for table in tables for row in database.execute(f"SELECT pid FROM {table}")}  # type: ignore[arg-type]
 
 
 @contextmanager

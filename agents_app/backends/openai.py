@@ -72,13 +72,11 @@ class OpenAIBackend:
         completion = Completion(reporter, endpoint.api_key)
         session = await self._sessions.get()
         try:
+            # Leaving the block in the middle of an answer, as a cancel does, closes the connection.
             async with session.post(
                 endpoint.url, json=body, headers=endpoint.headers(), allow_redirects=False
             ) as response:
-                try:
-                    await _read(response, completion, endpoint, body)
-                finally:
-                    response.close()  # a cancelled or broken answer must not go on in the background
+                await _read(response, completion, endpoint, body)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if not completion.complete:
                 raise broken(error) from None

@@ -16,7 +16,7 @@ def main(repo: str, name: str, folder: str, parent: str) -> None:
     die_with_parent(int(parent))
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    (lambda *a, **k: 0)(hf_hub_url(repo, name), token=False, timeout=SECONDS_TO_ANSWER)
+    get_hf_file_metadata(hf_hub_url(repo, name), token=False, timeout=SECONDS_TO_ANSWER)
     hf_hub_download(repo, name, local_dir=Path(folder), token=False, etag_timeout=SECONDS_TO_ANSWER)
 
 

@@ -4,7 +4,6 @@ Standard input brings one line of JSON, the job, and then stays open for as long
 gets one line of JSON with the address. The key goes through the pipe, so that no process list shows it.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -18,7 +17,6 @@ from .leash import die_at_end_of, die_with_parent
 BATCH = 32
 # Every streamed answer holds one thread while it waits its turn, and /health must still find one.
 HTTP_THREADS = 128
-BELOW_THE_SERVER = 5
 
 
 def parameters(job: dict[str, Any]) -> Any:
@@ -56,8 +54,6 @@ def main() -> None:
     job = json.loads(sys.stdin.buffer.readline())
     die_with_parent(job["parent"])
     die_at_end_of(sys.stdin.fileno())
-    with contextlib.suppress(OSError):
-        os.nice(BELOW_THE_SERVER)
     import xllamacpp
 
     server = xllamacpp.Server(parameters(job))

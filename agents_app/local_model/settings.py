@@ -14,15 +14,16 @@ class LocalModelSettings:
     """`model` is "" for the official weights, a GGUF file's path, or "off".
 
     `context` bounds one request, prompt and answer together, and `max_output` its answer, both in tokens. One CPU
-    thread reads about 60 tokens a second and writes about 25, hence the defaults: most answers fit into 30 s.
-    Each of the `slots` costs 12 KB a token of context; a request more than there are slots waits for one.
+    thread reads about 60 tokens a second and writes about 25, hence the defaults: most answers fit into 30 s, also on
+    a machine that has other work. Each of the `slots` costs 12 KB a token of context; a request more than there are
+    slots waits for one.
     """
 
     data_dir: Path
     model: str = ""
     threads: int = 0
     context: int = 2048
-    max_output: int = 384
+    max_output: int = 320
     slots: int = 4
 
     @property

@@ -36,7 +36,14 @@ class Order:
 
     def grew(self, before: int, most: int) -> Callable[[int], None]:
         """A watcher that reports what a program wrote, `most` bytes at most, on top of what was there before."""
-        return lambda more: self.progress(min(before + min(more, most), self.size), self.size)
+        top = 0
+
+        def report(more: int) -> None:
+            nonlocal top
+            top = max(top, min(more, most))  # a program that tidies up its copies has not gone back
+            self.progress(min(before + top, self.size), self.size)
+
+        return report
 
 
 def from_hub(order: Order) -> None:

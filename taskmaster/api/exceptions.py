@@ -60,6 +60,11 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> Reply
     return refusal(errors.Forbidden(), request)
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> Reply:
+    """Django's CSRF_FAILURE_VIEW."""
+    return refusal(errors.Forbidden(reason), request)
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> Reply:
     """Django's handler404."""
     return refusal(errors.NotFound(), request)

@@ -2,6 +2,7 @@
 
 from rest_framework.request import Request
 
+from taskmaster.core.prepared import Select, Slot
 from taskmaster.orgs.models import ApiToken, Organization
 from taskmaster.orgs.tokens import issue_token, revoke_token
 
@@ -9,6 +10,8 @@ from .envelope import Reply, reply
 from .paging import page
 from .serializers import OrgPatch, TokenIn
 from .views import ApiViewSet
+
+_TOKEN = Select(lambda: ApiToken.objects.filter(pk=Slot("pk"), org=Slot("org")))
 
 
 class TokenViewSet(ApiViewSet):
@@ -29,7 +32,7 @@ class TokenViewSet(ApiViewSet):
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """Revoke it."""
-        revoke_token(self.find(ApiToken.objects.all(), pk))
+        revoke_token(self.find(_TOKEN, pk))
         return reply({"message": "Token revoked"})
 
 

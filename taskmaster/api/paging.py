@@ -1,7 +1,6 @@
 """Lists: limit and offset, or a cursor that stays fast at any depth."""
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 import orjson
 from django.core.cache import cache
+from django.core.exceptions import EmptyResultSet
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -54,14 +54,14 @@ def page(
     total, capped = _total(rows)
     window = rows.order_by(order.by)
     if "cursor" in request.GET:
-        window = window.filter(**order.after(_read_cursor(request.GET["cursor"], order)))[: limit + 1]
+        window = window.filter(**order.after(_read_cursor(request, order)))[: limit + 1]
     else:
         window = window[offset : offset + limit + 1] if offset <= 2**31 else window.none()
     found = list(window)
     shown = _fitting([show(row) for row in found[:limit]])
     more = len(found) > len(shown)
     pagination: dict[str, Any] = {"total": total, "limit": limit, "offset": offset, "hasMore": more}
-    pagination["nextCursor"] = _cursor(getattr(found[len(shown) - 1], order.field)) if more else None
+    pagination["nextCursor"] = _cursor(request, getattr(found[len(shown) - 1], order.field)) if more else None
     if capped:
         pagination["totalCapped"] = True
     return Reply(
@@ -93,7 +93,10 @@ def _fitting(items: list[Any]) -> list[bytes]:
 
 def _total(rows: "QuerySet[Any]") -> tuple[int, bool]:
     """How many there are; past 10,000 only that there are more, which is remembered for a minute."""
-    sql, parameters = rows.query.sql_with_params()
+    try:
+        sql, parameters = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return 0, False
     key = "capped:" + hashlib.blake2b(repr((sql, parameters)).encode(), digest_size=16).hexdigest()
     if _cached(key):
         return EXACT_TO, True
@@ -118,18 +121,26 @@ def _remember(key: str) -> None:
         return
 
 
-def _cursor(value: Any) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(value)).decode().rstrip("=")
+def _cursor(request: HttpRequest, value: Any) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([_mark(request), value])).decode().rstrip("=")
 
 
-def _read_cursor(raw: str, order: Order) -> Any:
+def _mark(request: HttpRequest) -> str:
+    """What tells a list's cursors from those of all others."""
+    return hashlib.blake2b(request.path.encode(), digest_size=6).hexdigest()
+
+
+def _read_cursor(request: HttpRequest, order: Order) -> Any:
+    raw = request.GET["cursor"]
     try:
-        value = orjson.loads(base64.b64decode(raw + "=" * (-len(raw) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        value = None
-    wanted = (
-        isinstance(value, int) and 0 <= value < 2**63 if order.number else isinstance(value, str) and len(value) < 64
-    )
-    if not wanted or "\0" in str(value):
+        padded = raw + "=" * (-len(raw) % 4)
+        mark, value = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, TypeError):
+        mark = value = None
+    if order.number:
+        wanted = type(value) is int and 0 <= value < 2**63
+    else:
+        wanted = isinstance(value, str) and len(value) < 64 and "\0" not in value
+    if not wanted or mark != _mark(request):
         raise ValidationFailed.of("cursor", "not a cursor that this list gave")
     return value

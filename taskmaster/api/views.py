@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -12,12 +11,14 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from taskmaster.core import errors
+from taskmaster.core.prepared import M, Select
 from taskmaster.orgs.models import ApiToken, Organization
 
 from .idempotency import once
 from .parsers import parse_object
 
 Handler = Callable[..., HttpResponseBase]
+MAX_ID = 64
 EVENT_STREAM = "text/event-stream"
 
 
@@ -65,17 +66,16 @@ class ApiViewSet(ViewSet):
         checked.is_valid(raise_exception=True)
         return dict(checked.validated_data)
 
-    def find(self, queryset: "QuerySet[Any]", pk: str) -> Any:
-        """The organization's object with this id. Raises NotFound for everybody else's."""
-        return find(queryset.filter(org=self.org), pk)
+    def find(self, query: Select[M], pk: str, **values: Any) -> M:
+        """The organization's object with this id, by a query with the slots `pk` and `org`. Raises NotFound.
 
-
-def find(queryset: "QuerySet[Any]", pk: str) -> Any:
-    """The object with this id in `queryset`, or NotFound. An id that cannot be one never reaches the database."""
-    found = queryset.filter(pk=pk).first() if pk.isascii() and pk.isprintable() and len(pk) <= 64 else None
-    if found is None:
-        raise errors.NotFound()
-    return found
+        Everybody else's objects are not found either. An id that cannot be one never reaches the database.
+        """
+        sane = pk.isascii() and pk.isprintable() and len(pk) <= MAX_ID
+        found = query.first(pk=pk, org=self.token.org_id, **values) if sane else None
+        if found is None:
+            raise errors.NotFound()
+        return found
 
 
 def read_body(request: HttpRequest) -> dict[str, Any]:

@@ -6,29 +6,41 @@ import orjson
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.fields.mixins import CheckFieldDefaultMixin
+from django.forms.fields import InvalidJSONInput
 
-from .secret_box import seal, unseal
+from .secret_box import SecretUnreadable, seal, unseal
 from .strict_json import JsonRefused, parse
 
 
-class JsonFormField(forms.CharField):
-    """A textarea that takes JSON."""
+class JsonFormField(forms.JSONField):
+    """A textarea that takes JSON, as strictly as the API does."""
 
-    widget = forms.Textarea
+    def to_python(self, value: Any) -> Any:
+        """The parsed value; None where nothing was typed."""
+        if not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None
+        try:
+            return parse(value.encode(errors="surrogatepass"))
+        except JsonRefused as refused:
+            raise ValidationError(f"This is not valid JSON: {refused}.", code="invalid") from None
+
+    def validate(self, value: Any) -> None:
+        """`{}` and `[]` are something."""
+        if value is None:
+            super().validate(value)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed, as it was typed, so that a refused text can be mended."""
+        return initial if self.disabled else data and InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         """Indented, as people read it."""
-        return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-
-    def clean(self, value: Any) -> Any:
-        """The parsed value."""
-        text = super().clean(value)
-        if text in self.empty_values:
-            return None
-        try:
-            return parse(text.encode())
-        except JsonRefused as refused:
-            raise ValidationError(str(refused)) from None
+        if value is None or isinstance(value, InvalidJSONInput):
+            return value
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 if TYPE_CHECKING:
@@ -37,8 +49,12 @@ else:
     _TextField = models.TextField
 
 
-class JsonField(_TextField):
-    """Any JSON value, stored as compact text."""
+class JsonField(CheckFieldDefaultMixin, _TextField):
+    """Any JSON value, stored as compact text; None is NULL. NaN and infinity, which JSON lacks, are stored as null."""
+
+    _default_hint = ("dict", "{}")
+    empty_strings_allowed = False
+    empty_values = [None]
 
     if TYPE_CHECKING:
         _pyi_private_set_type: Any
@@ -49,8 +65,8 @@ class JsonField(_TextField):
         """The parsed value."""
         return None if value is None else orjson.loads(self.unpack(value))
 
-    def get_prep_value(self, value: Any) -> str | None:
-        """The text. Raises TypeError for what JSON cannot say."""
+    def get_prep_value(self, value: Any) -> Any:
+        """The text. Raises TypeError for what JSON cannot say, such as keys that are not strings."""
         if value is None or hasattr(value, "resolve_expression"):
             return value
         return self.pack(orjson.dumps(value))
@@ -59,13 +75,17 @@ class JsonField(_TextField):
         """Values are kept parsed."""
         return value
 
-    def value_to_string(self, obj: models.Model) -> str:
-        """For serialization."""
-        return orjson.dumps(self.value_from_object(obj)).decode()
+    def value_to_string(self, obj: models.Model) -> Any:
+        """For `dumpdata`: the value itself, which `loaddata` gives to `to_python`."""
+        return self.value_from_object(obj)
+
+    def save_form_data(self, instance: models.Model, data: Any) -> None:
+        """An emptied textarea is NULL, or the default where there is no NULL."""
+        super().save_form_data(instance, self.get_default() if data is None and not self.null else data)
 
     def formfield(self, **kwargs: Any) -> Any:
         """The admin's field."""
-        return JsonFormField(required=not self.blank, label=kwargs.get("label"))
+        return super().formfield(**{"form_class": JsonFormField, **kwargs})
 
     def pack(self, data: bytes) -> str:
         """Bytes of JSON as the column's text."""
@@ -76,13 +96,34 @@ class JsonField(_TextField):
         return text.encode()
 
 
+SEALED = "sealed:"
+
+
 class EncryptedJsonField(JsonField):
-    """JSON that is sealed in the database."""
+    """JSON that is sealed in the database and in dumps of it. It can be filtered by `isnull` alone."""
 
     def pack(self, data: bytes) -> str:
         """Sealed."""
         return seal(data)
 
     def unpack(self, text: str) -> bytes:
-        """Unsealed."""
+        """Unsealed. Raises SecretUnreadable."""
         return unseal(text)
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        """Sealing gives another text each time, so that a comparison would never find anything."""
+        return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        """Sealed in dumps, too."""
+        value = self.value_from_object(obj)
+        return value if value is None else SEALED + self.get_prep_value(value)
+
+    def to_python(self, value: Any) -> Any:
+        """Values are kept parsed; one from a dump is unsealed."""
+        if not (isinstance(value, str) and value.startswith(SEALED)):
+            return value
+        try:
+            return orjson.loads(self.unpack(value.removeprefix(SEALED)))
+        except SecretUnreadable as unreadable:
+            raise ValidationError(str(unreadable)) from None

@@ -1,44 +1,104 @@
-"""An in-process broker for Celery that wakes its worker on a Condition, where kombu's own polls once a second."""
+"""An in-process broker for Celery that wakes its worker on a Condition, where kombu's own looks once a second.
+
+Register it as `kombu.transport.TRANSPORT_ALIASES["in-process"] = "taskmaster.core.memory_broker:Transport"` and
+connect to `in-process://localhost/`. What it holds dies with the process.
+"""
 
 import threading
 import time
-from queue import Empty
+from collections import defaultdict
+from queue import Empty, Queue
 from typing import Any
 
-from kombu.transport import memory
+from kombu.transport import memory, virtual
 
-_arrived = threading.Condition()
-_puts = 0
+_changed = threading.Condition()
+_changes = 0
+# kombu declares by looking and then writing: two threads at once would lose one's bindings, and its messages with them.
+_declaring = threading.RLock()
 
 
-class Channel(memory.Channel):
-    """kombu's in-memory channel, which also tells that something came."""
+def wake() -> None:
+    """Have every consumer of this process look again."""
+    global _changes
+    with _changed:
+        _changes += 1
+        _changed.notify_all()
+
+
+class QoS(virtual.QoS):  # type: ignore[misc]
+    """An acknowledgement makes room under the prefetch limit, which is news to a consumer that had none left."""
+
+    def ack(self, delivery_tag: str) -> None:
+        """Done with it."""
+        super().ack(delivery_tag)
+        wake()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Not done with it; `requeue` gives it back to its queue."""
+        super().reject(delivery_tag, requeue=requeue)
+        wake()
+
+
+class Channel(memory.Channel):  # type: ignore[misc]
+    """kombu's in-memory channel, which also tells that something came, and whose declarations take turns."""
+
+    QoS = QoS
+    queues: dict[str, "Queue[Any]"] = {}
+    events: defaultdict[str, set[Any]] = defaultdict(set)
+
+    def _new_queue(self, queue: str, **kwargs: Any) -> None:
+        self._queue_for(queue)
+
+    def _queue_for(self, queue: str) -> "Queue[Any]":
+        return self.queues.setdefault(queue, Queue())
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
-        global _puts
         super()._put(queue, message, **kwargs)
-        with _arrived:
-            _puts += 1
-            _arrived.notify_all()
+        wake()
+
+    def _put_fanout(self, exchange: str, message: Any, routing_key: str | None = None, **kwargs: Any) -> None:
+        super()._put_fanout(exchange, message, routing_key, **kwargs)
+        wake()
+
+    def exchange_declare(self, *args: Any, **kwargs: Any) -> None:
+        """Declare an exchange."""
+        with _declaring:
+            super().exchange_declare(*args, **kwargs)
+
+    def queue_bind(self, *args: Any, **kwargs: Any) -> None:
+        """Bind a queue to an exchange."""
+        with _declaring:
+            super().queue_bind(*args, **kwargs)
 
 
-class Transport(memory.Transport):
+class Transport(memory.Transport):  # type: ignore[misc]
     """Waits for the Condition instead of the clock."""
 
     Channel = Channel
+    # Not kombu's: what is sent through `memory://` would wake nobody here.
+    global_state = virtual.BrokerState()
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Deliver one message, waiting up to `timeout` seconds for it."""
-        deadline = time.monotonic() + timeout if timeout is not None else None
+        """Deliver one message, waiting up to `timeout` seconds for it. Raises TimeoutError."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            seen = _puts
+            seen = _changes
             try:
                 self.cycle.get(self._deliver, timeout=timeout)
             except Empty:
-                left = 1.0 if deadline is None else deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError from None
-                with _arrived:
-                    _arrived.wait_for(lambda seen=seen: _puts != seen, timeout=min(1.0, left))
+                _wait_for_change(seen, deadline)
             else:
                 return
+
+    def close_connection(self, connection: Any) -> None:
+        """Close it, and let go whoever waits for its messages."""
+        super().close_connection(connection)
+        wake()
+
+
+def _wait_for_change(seen: int, deadline: float | None) -> None:
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    with _changed:
+        if not _changed.wait_for(lambda: _changes != seen, timeout=left):
+            raise TimeoutError

@@ -25,18 +25,23 @@ def unseal(text: str) -> bytes:
     try:
         return _box(_secrets()).decrypt(text.encode())
     except (InvalidToken, UnicodeEncodeError):
-        raise SecretUnreadable("sealed with a key that is neither SECRET_KEY nor in SECRET_KEY_FALLBACKS") from None
+        raise SecretUnreadable(
+            "it is damaged, or was sealed with a key that is neither SECRET_KEY nor in SECRET_KEY_FALLBACKS"
+        ) from None
 
 
 def digest(purpose: str, value: str) -> str:
     """A keyed hash (HMAC-SHA256, hex) that cannot be tried out without the key."""
-    return digests(purpose, value)[0]
+    return _digest(settings.SECRET_KEY, purpose, value)
 
 
 def digests(purpose: str, value: str) -> list[str]:
     """The keyed hashes under the current key and every earlier one, so that stored ones outlive a rotation."""
-    keys = (_derived(secret, purpose) for secret in _secrets())
-    return [hmac.new(key, value.encode(), hashlib.sha256).hexdigest() for key in keys]
+    return [_digest(secret, purpose, value) for secret in _secrets()]
+
+
+def _digest(secret: str, purpose: str, value: str) -> str:
+    return hmac.new(_derived(secret, f"digest/{purpose}"), value.encode(), hashlib.sha256).hexdigest()
 
 
 def _secrets() -> tuple[str, ...]:
@@ -44,8 +49,8 @@ def _secrets() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _derived(secret: str, purpose: str) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=f"taskmaster/{purpose}".encode()).derive(secret.encode())
+def _derived(secret: str, info: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=f"taskmaster/{info}".encode()).derive(secret.encode())
 
 
 @lru_cache(maxsize=8)

@@ -19,7 +19,7 @@ CONVERSATIONS: dict[str, str] = {"message": "sessions_app.conversation.before_ta
 RESUMED_WAITS: dict[str, str] = {"message": "sessions_app.waiting.resume"}
 
 # Who knows how many tasks of a session may run at once.
-SESSION_LIMIT = "sessions_app.talking.task_limit"
+SESSION_LIMIT = "sessions_app.lifecycle.task_limit"
 
 
 def notify(happened: str, subject: Any) -> None:

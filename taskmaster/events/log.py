@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import transaction
 
+from taskmaster.core.prepared import insert
+
 from . import relay
 from .catalogue import EVENT_TYPES
 from .models import Event
@@ -18,5 +20,5 @@ def record(org_id: str, *news: News) -> None:
         raise ValueError(f"not in the catalogue: {sorted(unknown)}")
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("an event is written in the transaction of its change")
-    Event.objects.bulk_create([Event(org_id=org_id, event_type=kind, data=data) for kind, data in news])
+    insert(Event(org_id=org_id, event_type=kind, data=data) for kind, data in news)
     transaction.on_commit(relay.wake)

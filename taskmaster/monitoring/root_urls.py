@@ -11,6 +11,6 @@ urlpatterns = [
     path("livez", views.livez),
     path("readyz", views.readyz),
     path("metrics", views.metrics),
-    path("openapi.json", openapi),
-    path("docs", docs),
+    path("openapi.json", views.safe(openapi)),
+    path("docs", views.safe(docs)),
 ]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from taskmaster.core.clock import now
+from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.secret_box import digest, digests
 
 from .models import SCOPES, ApiToken, Organization
@@ -14,6 +15,8 @@ from .models import SCOPES, ApiToken, Organization
 PREFIX = "tm_"
 PURPOSE = "api-token"
 LAST_USED_EVERY = timedelta(minutes=1)
+
+_BY_DIGEST = Select(lambda: ApiToken.objects.select_related("org").filter(digest=Slot("digest")))
 
 
 def issue_token(
@@ -37,7 +40,8 @@ def find_token(secret: str) -> ApiToken | None:
     """The valid token with this secret, with its organization, by one indexed lookup."""
     if not secret.startswith(PREFIX) or len(secret) > 100:
         return None
-    token = ApiToken.objects.select_related("org").filter(digest__in=digests(PURPOSE, secret)).first()
+    found = (_BY_DIGEST.first(digest=one) for one in digests(PURPOSE, secret))
+    token = next((token for token in found if token), None)
     return token if token and token.is_valid(now()) else None
 
 

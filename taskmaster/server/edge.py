@@ -21,7 +21,7 @@ from taskmaster.core import log
 from taskmaster.core.errors import Overloaded
 
 from .django_handler import DjangoHandler, Scope
-from .holding import Holding
+from .holding import Gone, Holding
 from .streaming import stream
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,8 @@ class Edge:
         if isinstance(response, Reply) and wait:
             gone = self.holding.guard(ours)
             if wait.streams:
-                return await stream(wait, response, send, self.in_pool, gone)
+                with self.holding.entered(wait, gone):
+                    return await stream(wait, response, send, self.in_pool, gone)
             response = await self._held(wait, response, gone)
         await _send(response, send, head=scope["method"] == "HEAD")
         return None
@@ -89,9 +90,12 @@ class Edge:
         finally:
             self._in_pool -= 1
 
-    async def _held(self, wait: Wait, interim: Reply, gone: asyncio.Event) -> HttpResponseBase:
+    async def _held(self, wait: Wait, interim: Reply, gone: Gone) -> HttpResponseBase:
         """The answer when it is there, or what there is when the time is over."""
         await self.holding.until(wait, gone)
+        if gone.left:
+            # Nobody was told anything: the same Idempotency-Key again must find the wait as it was.
+            return interim
         current = interim["X-Request-ID"]
         try:
             final = await self.in_pool(lambda: _finish(wait), request_id=current)

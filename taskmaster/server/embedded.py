@@ -14,10 +14,15 @@ from taskmaster.celery import app
 WORKER_THREADS = 4
 
 
+# Threads that talk to SQLite give the interpreter up at every statement; by default each waits 5 ms to get it back.
+SWITCH_SECONDS = 0.0002
+
+
 class Embedded:
     """The worker and beat beside the web server."""
 
     def __init__(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._lock = _only_one(settings.DATA_DIR / "embedded.lock")
         self._worker = app.WorkController(
             app=app,

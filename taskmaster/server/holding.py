@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from taskmaster.api.waits import Wait
@@ -16,6 +17,17 @@ SWEEP_AT_ONCE = 500
 
 InPool = Callable[..., Awaitable[Any]]
 Ended = Callable[[list[str]], set[str]]
+
+
+class Gone(asyncio.Event):
+    """Set when a wait is over; `left` where that is because its client went away."""
+
+    left = False
+
+    def leave(self) -> None:
+        """The client went away."""
+        self.left = True
+        self.set()
 
 
 class Holding:
@@ -32,11 +44,11 @@ class Holding:
     def __len__(self) -> int:
         return self._count
 
-    def guard(self, extension: dict[str, Any]) -> asyncio.Event:
+    def guard(self, extension: dict[str, Any]) -> Gone:
         """An event that is set when the client goes away or the server wants to end."""
-        gone = asyncio.Event()
+        gone = Gone()
         if "on_disconnect" in extension:
-            extension["on_disconnect"](gone.set)
+            extension["on_disconnect"](gone.leave)
         return gone
 
     async def until(self, wait: Wait, gone: asyncio.Event) -> None:
@@ -46,18 +58,25 @@ class Holding:
             gone.set()
 
         hub.listen(wait.key, signalled)
-        self.enter(wait, gone)
         try:
-            async with asyncio.timeout(wait.seconds):
-                await gone.wait()
+            with self.entered(wait, gone):
+                async with asyncio.timeout(wait.seconds):
+                    await gone.wait()
         except TimeoutError:
             return
         finally:
-            self.leave(wait, gone)
             hub.unlisten(wait.key, signalled)
 
-    def enter(self, wait: Wait, gone: asyncio.Event) -> None:
-        """Count a wait in, and look after it."""
+    @contextmanager
+    def entered(self, wait: Wait, gone: asyncio.Event) -> Iterator[None]:
+        """Count a wait, look after it, and end it with the server, for as long as the block runs."""
+        self._enter(wait, gone)
+        try:
+            yield
+        finally:
+            self._leave(wait, gone)
+
+    def _enter(self, wait: Wait, gone: asyncio.Event) -> None:
         self._count += 1
         self._waits[wait.ended][wait.key] += 1
         self._ends.add(gone)
@@ -66,8 +85,7 @@ class Holding:
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep_for_ever())
 
-    def leave(self, wait: Wait, gone: asyncio.Event) -> None:
-        """Count a wait out."""
+    def _leave(self, wait: Wait, gone: asyncio.Event) -> None:
         self._count -= 1
         self._ends.discard(gone)
         keys = self._waits[wait.ended]

@@ -62,6 +62,14 @@ def test_the_parts_make_the_file_and_nothing_stays(index: Path, tmp_path: Path) 
     assert [p.name for p in wanted.folder.iterdir()] == ["it.part"]
 
 
+def test_progress_never_goes_back_within_a_part(tmp_path: Path) -> None:
+    seen: list[int] = []
+    report = order(tmp_path, seen).grew(1_000, 50)
+    for more in (10, 80, 30, 50):
+        report(more)
+    assert seen == [1_010, 1_050, 1_050, 1_050]
+
+
 def test_whole_parts_are_kept_and_half_ones_are_not(index: Path, tmp_path: Path) -> None:
     for number in range(1, 5):
         next(index.glob(f"*part{number}-*")).unlink()  # asking for one of these would fail

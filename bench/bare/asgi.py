@@ -1,0 +1,8 @@
+"""As `startproject` makes it."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bench.bare.settings")
+application = get_asgi_application()

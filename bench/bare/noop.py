@@ -1,0 +1,72 @@
+"""Bare Celery with a task that does nothing, on the broker that the product uses in the same profile."""
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import orjson
+from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
+
+from bench.jobs import spread
+
+TRANSPORT_ALIASES["in-process"] = "taskmaster.core.memory_broker:Transport"
+REDIS = os.environ.get("BARE_REDIS", "")
+QUEUE = os.environ.get("BARE_QUEUE", "bare")
+
+app = Celery("bare", broker=REDIS or "in-process://localhost/", backend=REDIS or None)
+app.conf.update(task_default_queue=QUEUE, worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
+
+_arrived = threading.Condition()
+_done: set[str] = set()
+
+
+@app.task(name="bare.noop", bind=True, ignore_result=not REDIS)
+def noop(self: Any) -> None:
+    """Nothing."""
+    if not REDIS:
+        with _arrived:
+            _done.add(self.request.id)
+            _arrived.notify_all()
+
+
+def wait(sent: list[Any]) -> None:
+    """Until these are done: by Redis' results, or in this process by a Condition."""
+    if REDIS:
+        for result in sent:
+            result.get(timeout=60)
+        return
+    with _arrived:
+        assert _arrived.wait_for(lambda: all(result.id in _done for result in sent), 60)
+
+
+def measure(burst: int, single: int) -> dict[str, Any]:
+    """A burst of tasks, and tasks one after the other."""
+    begun = time.perf_counter()
+    wait([noop.apply_async() for _ in range(burst)])
+    rate = burst / (time.perf_counter() - begun)
+    latencies = []
+    for _ in range(single):
+        begun = time.perf_counter()
+        wait([noop.apply_async()])
+        latencies.append(time.perf_counter() - begun)
+    return spread(latencies) | {"perSecond": rate}
+
+
+def main() -> None:
+    """Answer lines of `burst single`; without Redis the worker runs in here, as the product's does."""
+    if not REDIS:
+        worker = app.WorkController(app=app, pool="threads", concurrency=4, queues=[QUEUE], loglevel=None)
+        threading.Thread(target=worker.start, daemon=True).start()
+    wait([noop.apply_async()])
+    for line in sys.stdin:
+        burst, single = map(int, line.split())
+        sys.stdout.write(orjson.dumps(measure(burst, single)).decode() + "\n")
+        sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

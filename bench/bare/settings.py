@@ -1,0 +1,23 @@
+"""The fewest settings that work, and no middleware; Django's defaults for everything else."""
+
+import os
+from typing import Any
+
+import environ
+
+SECRET_KEY = "not-a-secret"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "bench.bare.urls"
+MIDDLEWARE: list[str] = []
+INSTALLED_APPS = ["rest_framework", "bench.bare"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(os.environ["BARE_DATABASE"])}
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+}

@@ -1,0 +1,22 @@
+"""Which name means which figure: one table."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.result import Result
+from bench.sizes import Size
+
+from . import client, lists, memory, message, status, submit, task, waiting
+
+Figure = Callable[[Path, Size], Iterator[Result]]
+
+FIGURES: dict[str, Figure] = {
+    "client": client.measure,
+    "status": status.measure,
+    "submit": submit.measure,
+    "message": message.measure,
+    "task": task.measure,
+    "memory": memory.measure,
+    "lists": lists.measure,
+    "waiting": waiting.measure,
+}

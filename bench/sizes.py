@@ -1,0 +1,20 @@
+"""How long and how large."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The measure of a run."""
+
+    rounds: int
+    seconds: float  # of one round of load
+    count: int  # requests, where one client sends them one after the other
+    tasks: int  # in a burst
+    few: int  # rows of the small installation
+    many: int  # rows of the large one
+    waiting: int
+
+
+FULL = Size(rounds=7, seconds=4, count=500, tasks=2_000, few=1_000, many=1_000_000, waiting=1_000)
+QUICK = Size(rounds=3, seconds=1, count=100, tasks=200, few=1_000, many=50_000, waiting=200)

@@ -1,0 +1,273 @@
+"""The table of all routes. A route that is not in it fails `test_routes.py`; a route that is in it is tested there.
+
+A placeholder in a path, such as `{session}`, is an attribute of `World`, which makes the object that it stands for.
+`fields` says what each field of the body must be, for the tests of wrong types: one of the KINDS, with a `?` where
+null is allowed; a dot goes into an inner object. `foreign` names the fields of the body that hold ids, and what of.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .world import World, placeholders
+
+LONG_AGO, SOON = "2001-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+
+# Values that are not of the kind.
+KINDS: dict[str, list[Any]] = {
+    "text": ["", None, True, 5, 1.5, [], {}, ["x"]],
+    "choice": ["", None, True, 5, 1.5, [], {}, ["x"], "no such thing", "a\nb"],
+    "whole": [None, True, 1.5, "5", "", [], {}, [5], 0, -1, 2**53 - 1],
+    "texts": [None, True, 5, "x", {}, [None], [5], [[]], [{}], [""], {"0": "x"}],
+    "choices": [None, True, 5, "read", {}, [], [None], [5], [[]], ["no such thing"]],
+    "object": [None, True, 5, "x", [], [["a", 1]]],
+    "rate": [None, True, 5, "", "1000", "1000/15", "0/15m", "-1/15m", "1000/15y", "1000/15m\n", [], {}],
+    "moment": [True, 5, "", "tomorrow", "2100-01-01", "2100-01-01T00:00:00", "2100-13-01T00:00:00Z", LONG_AGO, [], {}],
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path, as a caller who may use it sees it."""
+
+    method: str
+    path: str
+    scope: str
+    status: int = 200
+    body: Callable[[World], dict[str, Any]] | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
+    foreign: dict[str, str] = field(default_factory=dict)
+    # The member under which a list's items stand, and the names of its filters.
+    items: str = ""
+    filters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def pattern(self) -> str:
+        """The path without the placeholders' names."""
+        return "/".join("{}" if part.startswith("{") else part for part in self.path.split("/"))
+
+    @property
+    def names(self) -> list[str]:
+        """The placeholders' names."""
+        return placeholders(self.path)
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it takes an Idempotency-Key."""
+        return self.method == "POST"
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether what is sent is looked at."""
+        return self.method in ("POST", "PUT", "PATCH")
+
+    def wrong_values(self) -> list[tuple[str, Any]]:
+        """Every field with every value that it may not have."""
+        return [
+            (name, value)
+            for name, kind in self.fields.items()
+            for value in KINDS[kind.rstrip("?")]
+            if not (kind.endswith("?") and value is None)
+        ]
+
+
+CONFIGURATION = {
+    "configuration": "object",
+    "configuration.capabilities": "texts",
+    "configuration.timeout": "whole",
+    "configuration.maxConcurrentTasks": "whole",
+    "configuration.permissionMode": "choice",
+}
+TASK = {
+    "type": "text",
+    "description": "text",
+    "requirements": "texts",
+    "priority": "choice",
+    "context": "object",
+    "timeout": "whole",
+}
+AGENT = {
+    "name": "text",
+    "backend": "choice",
+    "capabilities": "texts",
+    "maxConcurrentTasks": "whole",
+    "config": "object",
+}
+
+
+def session_body(world: World) -> dict[str, Any]:
+    """Every field of a new session."""
+    return {"agentType": "custom", "agentId": world["agent"], "configuration": configuration()}
+
+
+def configuration() -> dict[str, Any]:
+    """Every field of a session's configuration."""
+    return {
+        "capabilities": ["code_generation"],
+        "timeout": 45_000,
+        "maxConcurrentTasks": 3,
+        "permissionMode": "plan",
+        "tokenBudget": 1000,
+    }
+
+
+def message_body(world: World) -> dict[str, Any]:
+    """Every field of a message."""
+    return {"content": "Say hello", "metadata": {"type": "code_generation", "priority": "high"}}
+
+
+def task_body(world: World) -> dict[str, Any]:
+    """Every field of a task."""
+    return {
+        "type": "code_generation",
+        "description": "Implement it",
+        "requirements": ["Use JWT tokens"],
+        "priority": "high",
+        "context": {"branch": "feature/auth"},
+        "timeout": 60_000,
+        "sessionId": world["session"],
+    }
+
+
+def routed_task_body(world: World) -> dict[str, Any]:
+    """Every field of a task that names no agent."""
+    assert world.agent
+    return task_body(world) | {"agentType": "custom", "capabilities": ["code_generation"]}
+
+
+def agent_body(world: World) -> dict[str, Any]:
+    """Every field of an agent."""
+    return {"type": "custom"} | agent_patch(world)
+
+
+def agent_patch(world: World) -> dict[str, Any]:
+    """Every field of an agent that can be changed."""
+    return {
+        "name": "another",
+        "backend": "echo",
+        "capabilities": ["review"],
+        "maxConcurrentTasks": 7,
+        "config": {"key": "value"},
+    }
+
+
+def token_body(world: World) -> dict[str, Any]:
+    """Every field of a token."""
+    return {"name": "ci", "scopes": ["read", "write"], "expiresAt": SOON, "rateLimit": "5000/15m"}
+
+
+ROUTES = [
+    Route("GET", "/system/status", "read"),
+    Route("GET", "/org", "admin"),
+    Route(
+        "PATCH",
+        "/org",
+        "admin",
+        body=lambda world: {"name": "Wonderland", "rateLimit": "2000/15m"},
+        fields={"name": "text", "rateLimit": "rate?"},
+    ),
+    Route("GET", "/org/usage", "admin"),
+    Route("GET", "/tokens", "admin", items="tokens"),
+    Route(
+        "POST",
+        "/tokens",
+        "admin",
+        201,
+        token_body,
+        fields={"name": "text", "scopes": "choices", "expiresAt": "moment?", "rateLimit": "rate"},
+        required=("name", "scopes"),
+    ),
+    Route("DELETE", "/tokens/{token}", "admin"),
+    Route("GET", "/events", "read", items="events", filters=("types", "after")),
+    Route("GET", "/agents", "read", items="agents", filters=("type", "status", "capability")),
+    Route(
+        "POST",
+        "/agents",
+        "write",
+        201,
+        agent_body,
+        fields={"type": "choice"} | AGENT,
+        required=("name", "type", "backend"),
+    ),
+    Route("GET", "/agents/{agent}", "read"),
+    Route("PATCH", "/agents/{agent}", "write", body=agent_patch, fields=AGENT),
+    Route("DELETE", "/agents/{agent}", "write"),
+    Route("GET", "/agents/{agent}/status", "read"),
+    Route("POST", "/agents/{agent}/pause", "write"),
+    Route("POST", "/agents/{agent}/resume", "write"),
+    Route(
+        "POST",
+        "/agents/{agent}/tasks",
+        "write",
+        202,
+        task_body,
+        fields=TASK,
+        required=("type", "description"),
+        foreign={"sessionId": "session"},
+    ),
+    Route(
+        "GET",
+        "/tasks",
+        "read",
+        items="tasks",
+        filters=("status", "agentId", "workflowId", "sessionId", "type"),
+    ),
+    Route(
+        "POST",
+        "/tasks",
+        "write",
+        202,
+        routed_task_body,
+        fields=TASK | {"agentType": "choice", "capabilities": "texts"},
+        required=("type", "description", "agentType"),
+        foreign={"sessionId": "session"},
+    ),
+    Route("GET", "/tasks/{task}", "read"),
+    Route("POST", "/tasks/{task}/cancel", "write"),
+    Route("POST", "/tasks/{cancelled_task}/retry", "write"),
+    Route("GET", "/sessions", "read", items="sessions", filters=("status", "agentType")),
+    Route(
+        "POST",
+        "/sessions",
+        "write",
+        201,
+        session_body,
+        fields={"agentType": "choice"} | CONFIGURATION,
+        required=("agentType",),
+        foreign={"agentId": "agent"},
+    ),
+    Route("GET", "/sessions/{session}", "read"),
+    Route(
+        "PATCH",
+        "/sessions/{session}",
+        "write",
+        body=lambda world: {"configuration": configuration()},
+        fields=CONFIGURATION,
+        required=("configuration",),
+    ),
+    Route("DELETE", "/sessions/{session}", "write"),
+    Route("GET", "/sessions/{session}/messages", "read", items="messages", filters=("status",)),
+    Route(
+        "POST",
+        "/sessions/{session}/messages",
+        "write",
+        202,
+        message_body,
+        fields={"content": "text", "metadata": "object?"},
+        required=("content",),
+    ),
+    Route("GET", "/sessions/{session}/messages/{message}", "read"),
+    Route("POST", "/sessions/{session}/messages/{message}/cancel", "write"),
+]
+
+# Answered without a token, whatever they are sent.
+OPEN = ("/health", "/livez", "/readyz", "/metrics")
+
+LISTS = [route for route in ROUTES if route.items]
+WRITES = [route for route in ROUTES if route.takes_body]
+WITH_BODY = [route for route in ROUTES if route.body]
+ACTIONS = [route for route in ROUTES if route.method == "POST" and not route.body]

@@ -1,0 +1,89 @@
+"""One organization with one object of each kind, made over REST, and what the whole database holds."""
+
+from functools import cached_property
+from typing import Any
+
+from django.apps import apps
+
+from tests.conftest import Person
+
+OURS = ("orgs", "events", "api", "agents_app", "sessions_app")
+# Written at most once a minute by any request at all.
+IGNORED = {"last_used_at"}
+
+
+class World:
+    """What a route's placeholders stand for: `world["session"]` is the id for `{session}`, made when it is used."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+
+    def __getitem__(self, name: str) -> str:
+        return str(getattr(self, name))
+
+    def _made(self, path: str, body: Any = None) -> Any:
+        response = self.person.post(path, body)
+        assert response.status_code in (200, 201, 202), response.json()
+        return response.json()
+
+    @cached_property
+    def agent(self) -> str:
+        body = {"name": "echo", "type": "custom", "backend": "echo", "capabilities": ["code_generation"]}
+        return self._made("/agents", body)["agent"]["id"]
+
+    @cached_property
+    def session(self) -> str:
+        return self._made("/sessions", {"agentType": "custom", "agentId": self.agent})["session"]["id"]
+
+    @cached_property
+    def message(self) -> str:
+        return self.say("hello")
+
+    def say(self, content: str) -> str:
+        """Another message in the session; its id."""
+        return self._made(f"/sessions/{self.session}/messages", {"content": content})["messageId"]
+
+    @cached_property
+    def task(self) -> str:
+        return self.submit()
+
+    def submit(self, **fields: Any) -> str:
+        """Another task for the agent; its id."""
+        body = {"type": "review", "description": "look at it"} | fields
+        return self._made(f"/agents/{self.agent}/tasks", body)["taskId"]
+
+    @cached_property
+    def cancelled_task(self) -> str:
+        return self._made(f"/tasks/{self.submit()}/cancel")["task"]["id"]
+
+    @cached_property
+    def token(self) -> str:
+        return self._made("/tokens", {"name": "spare", "scopes": ["read"]})["token"]["id"]
+
+    def path(self, template: str, **instead: str) -> str:
+        """The template's path with this world's ids, or with others given by name."""
+        return fill(template, self) if not instead else fill(template, {**self.ids(template), **instead})
+
+    def ids(self, template: str) -> dict[str, str]:
+        """The ids of the template's placeholders."""
+        return {name: self[name] for name in placeholders(template)}
+
+
+def placeholders(template: str) -> list[str]:
+    """The names in braces."""
+    return [part[1:-1] for part in template.split("/") if part.startswith("{")]
+
+
+def fill(template: str, ids: Any) -> str:
+    """The path with ids in the place of the names."""
+    return "/".join(ids[part[1:-1]] if part.startswith("{") else part for part in template.split("/"))
+
+
+def stored(*, but: tuple[type, ...] = ()) -> dict[str, list[Any]]:
+    """Every row of ours, to compare a before with an after."""
+    models = [model for label in OURS for model in apps.get_app_config(label).get_models() if model not in but]
+    return {model.__name__: list(model.objects.order_by("pk").values_list(*_columns(model))) for model in models}
+
+
+def _columns(model: Any) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields if field.attname not in IGNORED]

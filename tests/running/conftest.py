@@ -1,0 +1,39 @@
+"""One installation for all these tests: embedded one process, otherwise two web and two worker processes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live import Live, installation
+
+from .cast import Cast
+from .model import Model, serving
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[Model]:
+    """The model that the agents ask."""
+    with serving() as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Running when the first test begins."""
+    with installation(tmp_path_factory.mktemp("running"), webs=2, workers=2) as live:
+        yield live.start()
+
+
+@pytest.fixture
+def live(installed: Live) -> Live:
+    """The installation, all of it running, whatever the test before has done to it."""
+    installed.thaw_all()
+    return installed.start()
+
+
+@pytest.fixture
+def cast(live: Live, model: Model) -> Iterator[Cast]:
+    """Whoever talks to it."""
+    with live.client() as client:
+        yield Cast(live, model, client)
+    model.open()

@@ -1,0 +1,219 @@
+"""Sessions and messages in the admin."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from agents_app.models import Agent
+from sessions_app.models import Message, Session
+from sessions_app.talking import open_session, post_message
+from taskmaster.core.clock import now
+from taskmaster.core.ids import new_id
+from taskmaster.orgs.models import Organization
+from taskmaster.orgs.organizations import create_organization
+from tests.conftest import Person
+
+pytestmark = pytest.mark.django_db
+
+SESSIONS, MESSAGES = "/admin/sessions_app/session/", "/admin/sessions_app/message/"
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def admin() -> Client:
+    """A superuser's browser."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+@pytest.fixture
+def session(org: Organization) -> Session:
+    """With the local agent."""
+    return opened(org)
+
+
+def opened(org: Organization) -> Session:
+    """One more, with an agent whose configuration holds a secret."""
+    agent = org.agents.get(type="custom")
+    Agent.objects.filter(pk=agent.pk).update(config={"apiKey": "sk-hidden"})
+    return open_session(org=org, agent_type="custom", agent=agent, configuration={})
+
+
+def said(session: Session, content: str = "Hello", metadata: Any = None) -> Message:
+    """One more message."""
+    message = post_message(session=session, content=content, metadata=metadata or {})
+    message.refresh_from_db()
+    return message
+
+
+def detail(path: str, pk: str) -> str:
+    return f"{path}{quote(pk)}/change/"
+
+
+def found(client: Client, path: str, **query: str) -> list[Any]:
+    """The ids in a list."""
+    page = client.get(path, query)
+    assert page.status_code == 200
+    return [row.pk for row in page.context["cl"].result_list]
+
+
+def queries(client: Client, path: str) -> list[str]:
+    """What a page asks the database."""
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(path).status_code == 200
+    return [query["sql"] for query in captured]
+
+
+def test_a_session_is_listed_and_shown_with_its_links(admin: Client, session: Session) -> None:
+    message = said(session)
+    for path in (SESSIONS, detail(SESSIONS, session.pk)):
+        page = admin.get(path)
+        assert page.status_code == 200
+        assert session.pk in page.text
+        assert ">wonderland<" in page.text
+        assert f'<a href="{detail("/admin/agents_app/agent/", str(session.agent_id))}">Local model</a>' in page.text
+        assert "sk-hidden" not in page.text
+    assert f'href="{detail(MESSAGES, message.pk)}"' in page.text
+    assert f'href="{MESSAGES}?q={session.pk}"' in page.text
+    assert f'href="/admin/agents_app/task/?q={session.pk}"' in page.text
+
+
+def test_a_session_with_nobody_in_particular_is_shown(admin: Client, org: Organization) -> None:
+    session = open_session(org=org, agent_type="claude", agent=None, configuration={"capabilities": ["flying"]})
+    assert found(admin, SESSIONS) == [session.pk]
+    assert "&quot;flying&quot;" in admin.get(detail(SESSIONS, session.pk)).text
+
+
+def test_a_message_is_listed_and_shown_with_its_links(admin: Client, session: Session) -> None:
+    message = said(session, metadata={"ticket": 7})
+    links = [detail("/admin/agents_app/task/", message.task_id), detail(SESSIONS, session.pk)]
+    for path in (MESSAGES, detail(MESSAGES, message.pk)):
+        page = admin.get(path)
+        assert page.status_code == 200
+        assert [f'href="{link}"' in page.text for link in links] == [True, True]
+    assert "&quot;ticket&quot;: 7" in page.text
+
+
+def test_a_message_links_to_its_task_and_back(admin: Client, session: Session) -> None:
+    message = said(session)
+    task = admin.get(detail("/admin/agents_app/task/", message.task_id))
+    assert task.status_code == 200
+    assert f'href="{detail(MESSAGES, message.pk)}"' in task.text
+    assert f'href="{detail(SESSIONS, session.pk)}"' in task.text
+
+
+def test_content_is_escaped(admin: Client, session: Session) -> None:
+    message = said(session, HOSTILE, {"context": {"note": HOSTILE}})
+    Message.objects.filter(pk=message.pk).update(response={"content": HOSTILE}, error=HOSTILE)
+    for path in (MESSAGES, detail(MESSAGES, message.pk)):
+        page = admin.get(path).text
+        assert HOSTILE not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_long_message_is_shortened_in_the_list_alone(admin: Client, session: Session) -> None:
+    message = said(session, "x" * 5000)
+    page = admin.get(MESSAGES)
+    assert "x" * 79 + "…" in page.text
+    assert "x" * 81 not in page.text
+    assert set(page.context["cl"].result_list[0].get_deferred_fields()) == {"content", "metadata", "response", "error"}
+    assert "x" * 5000 in admin.get(detail(MESSAGES, message.pk)).text
+
+
+def test_a_session_is_found(admin: Client, session: Session, charlie: Person) -> None:
+    other = opened(charlie.org)
+    assert found(admin, SESSIONS, q=session.pk) == [session.pk]
+    assert found(admin, SESSIONS, q="elsewhere") == found(admin, SESSIONS, q=charlie.org.pk) == [other.pk]
+    assert found(admin, SESSIONS, q=new_id("session")) == found(admin, SESSIONS, q="nobody") == []
+
+
+def test_messages_are_found_by_their_id_and_their_session(admin: Client, session: Session, charlie: Person) -> None:
+    first, second = said(session), said(session)
+    said(opened(charlie.org))
+    assert found(admin, MESSAGES, q=first.pk) == [first.pk]
+    assert found(admin, MESSAGES, q=session.pk) == [second.pk, first.pk]
+    assert found(admin, MESSAGES, q="wonderland") == []
+
+
+@pytest.mark.parametrize(("path", "column"), [(SESSIONS, "id"), (MESSAGES, "id"), (MESSAGES, "session_id")])
+def test_a_search_for_an_id_uses_an_index(admin: Client, session: Session, path: str, column: str) -> None:
+    message = said(session)
+    wanted = session.pk if path == SESSIONS or column == "session_id" else message.pk
+    table = "sessions_app_session" if path == SESSIONS else "sessions_app_message"
+    asked = [sql for sql in queries(admin, f"{path}?q={wanted}") if f'FROM "{table}"' in sql and "COUNT(" not in sql]
+    assert len(asked) == 1
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + ("QUERY PLAN " if connection.vendor == "sqlite" else "") + asked[0])
+        plan = str(cursor.fetchall())
+    assert f"SCAN {table}" not in plan
+
+
+def test_sessions_are_filtered(admin: Client, org: Organization, charlie: Person) -> None:
+    first, second = opened(org), opened(charlie.org)
+    third = open_session(org=org, agent_type="claude", agent=None, configuration={})
+    Session.objects.filter(pk=first.pk).update(status=Session.EXPIRED)
+    Session.objects.filter(pk=second.pk).update(deleted_at=now())
+    assert found(admin, SESSIONS, status__exact="expired") == [first.pk]
+    assert found(admin, SESSIONS, agent_type__exact="claude") == [third.pk]
+    assert found(admin, SESSIONS, deleted_at__isempty="0") == [second.pk]
+    assert found(admin, SESSIONS, deleted_at__isempty="1") == [third.pk, first.pk]
+    assert found(admin, SESSIONS, created="1h") == [third.pk, second.pk, first.pk]
+
+
+def test_an_idle_session_is_shown_as_the_api_shows_it(admin: Client, session: Session) -> None:
+    Session.objects.update(last_activity=now() - timedelta(days=30))
+    for path in (SESSIONS, detail(SESSIONS, session.pk)):
+        assert "expired</" in admin.get(path).text
+
+
+def test_messages_are_filtered_by_status(admin: Client, session: Session) -> None:
+    first, second = said(session), said(session)
+    Message.objects.filter(pk=first.pk).update(status=Message.PROCESSING)
+    assert found(admin, MESSAGES, status="processing") == [first.pk]
+    assert found(admin, MESSAGES, status="queued") == [second.pk]
+    assert found(admin, MESSAGES, status="failed") == []
+
+
+@pytest.mark.parametrize("path", [SESSIONS, MESSAGES])
+def test_a_longer_list_takes_no_more_queries(admin: Client, path: str) -> None:
+    def more(count: int) -> None:
+        for _ in range(count):
+            said(opened(create_organization(slug=f"org-{Organization.objects.count()}")))
+
+    more(2)
+    few = queries(admin, path)
+    more(18)
+    assert len(found(admin, path)) == 20
+    many = queries(admin, path)
+    assert len(many) == len(few)
+    assert not [sql for sql in many if "config" in sql]
+
+
+def test_nothing_can_be_changed(admin: Client, session: Session) -> None:
+    message = said(session)
+    for path, pk in ((SESSIONS, session.pk), (MESSAGES, message.pk)):
+        assert admin.post(path + "add/", {}).status_code == 403
+        assert admin.post(detail(path, pk), {"content": "x", "timeout": "1"}).status_code == 403
+        assert admin.post(f"{path}{quote(pk)}/delete/", {"post": "yes"}).status_code == 403
+        assert "_selected_action" not in admin.get(path).text
+    message.refresh_from_db()
+    session.refresh_from_db()
+    assert (message.content, session.timeout) == ("Hello", 30_000)
+
+
+def test_who_may_look(client: Client, session: Session) -> None:
+    message = said(session)
+    user = User.objects.create_user("staff", is_staff=True)
+    pages = (SESSIONS, detail(SESSIONS, session.pk), MESSAGES, detail(MESSAGES, message.pk))
+    assert [client.get(path).status_code for path in pages] == [302] * 4
+    client.force_login(user)
+    assert [client.get(path).status_code for path in pages] == [403] * 4
+    user.user_permissions.set(Permission.objects.filter(codename="view_message"))
+    assert [client.get(path).status_code for path in pages] == [403, 403, 200, 200]
