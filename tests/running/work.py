@@ -159,4 +159,5 @@ class Poster:
     def _say(self, key: str) -> str:
         headers = {"prefer": "respond-async", "idempotency_key": key}
         answer = self.cast.say(self.session, f"{self.word} {key}", **headers)
+        assert answer.status_code < 400 or answer.status_code >= 500, answer.text
         return str(answer.raise_for_status().json()["messageId"])

@@ -10,9 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from agents_app.models import Agent
+from agents_app.models import Agent, Task
 from sessions_app.models import Message, Session
-from sessions_app.talking import open_session, post_message
 from taskmaster.core.clock import now
 from taskmaster.core.ids import new_id
 from taskmaster.orgs.models import Organization
@@ -43,13 +42,19 @@ def opened(org: Organization) -> Session:
     """One more, with an agent whose configuration holds a secret."""
     agent = org.agents.get(type="custom")
     Agent.objects.filter(pk=agent.pk).update(config={"apiKey": "sk-hidden"})
-    return open_session(org=org, agent_type="custom", agent=agent, configuration={})
+    return Session.objects.create(org=org, agent_type="custom", agent=agent)
 
 
 def said(session: Session, content: str = "Hello", metadata: Any = None) -> Message:
-    """One more message."""
-    message = post_message(session=session, content=content, metadata=metadata or {})
-    message.refresh_from_db()
+    """One more message, whose turn it is."""
+    message = Message.objects.create(
+        session=session, position=session.messages.count() + 1, content=content, metadata=metadata or {}
+    )
+    about = {"origin": "message", "origin_id": message.pk, "session_id": session.pk}
+    task = Task.objects.create(org=session.org, agent=session.agent, type="message", description=content, **about)
+    message.task_id = task.pk
+    message.save()
+    Session.objects.filter(pk=session.pk).update(active_message_id=message.pk)
     return message
 
 
@@ -86,7 +91,7 @@ def test_a_session_is_listed_and_shown_with_its_links(admin: Client, session: Se
 
 
 def test_a_session_with_nobody_in_particular_is_shown(admin: Client, org: Organization) -> None:
-    session = open_session(org=org, agent_type="claude", agent=None, configuration={"capabilities": ["flying"]})
+    session = Session.objects.create(org=org, agent_type="claude", capabilities=["flying"])
     assert found(admin, SESSIONS) == [session.pk]
     assert "&quot;flying&quot;" in admin.get(detail(SESSIONS, session.pk)).text
 
@@ -157,7 +162,7 @@ def test_a_search_for_an_id_uses_an_index(admin: Client, session: Session, path:
 
 def test_sessions_are_filtered(admin: Client, org: Organization, charlie: Person) -> None:
     first, second = opened(org), opened(charlie.org)
-    third = open_session(org=org, agent_type="claude", agent=None, configuration={})
+    third = Session.objects.create(org=org, agent_type="claude")
     Session.objects.filter(pk=first.pk).update(status=Session.EXPIRED)
     Session.objects.filter(pk=second.pk).update(deleted_at=now())
     assert found(admin, SESSIONS, status__exact="expired") == [first.pk]
