@@ -11,7 +11,12 @@ run: $(RUN_STAMP)
 	@exec $(BIN)/python manage.py serve
 
 run-services: $(RUN_STAMP)
-	@$(BIN)/python manage.py prepare && exec $(BIN)/supervisord --nodaemon --configuration deploy/supervisord.conf
+	@test -n "$$DATABASE_URL" -a -n "$$REDIS_URL" -a -n "$$SECRET_KEY" || test -f .env || { echo "Set DATABASE_URL, REDIS_URL and SECRET_KEY, in the environment or in .env."; exit 2; }
+	@$(BIN)/python manage.py prepare
+	@mkdir -p "$${TASKMASTER_DATA_DIR:-var}"
+	@exec env SUPERVISOR_USER="$$(id -un)" TASKMASTER_RUN_DIR="$${TASKMASTER_DATA_DIR:-var}" \
+	  TASKMASTER_WEB_PROCESSES="$${TASKMASTER_WEB_PROCESSES:-2}" TASKMASTER_WORKER_PROCESSES="$${TASKMASTER_WORKER_PROCESSES:-2}" \
+	  $(BIN)/supervisord --configuration deploy/supervisord.conf
 
 test: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)

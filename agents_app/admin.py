@@ -177,8 +177,9 @@ class TaskAdmin(ReadOnlyAdmin):
         one_of("origin", [origin for origin, _ in Task._meta.get_field("origin").choices or ()]),
         MadeWithin,
     )
-    list_select_related = ("org", "agent")
-    long_columns = ("description", "requirements", "context", "result", "error", "agent__config")
+    related = ("org", "agent")
+    secret_columns = ("lease", "agent__config")
+    long_columns = ("description", "requirements", "context", "result", "error")
     excerpt_of = "description"
     searched = {
         "task": "pk",

@@ -16,10 +16,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections
 from django.db.models.functions import Now
 
 from taskmaster.core import log
+from taskmaster.core.database import keep_healthy
 from taskmaster.core.wakeups import hub
 
 from . import dispatch, leases, outcomes, registry
@@ -164,7 +164,7 @@ class Executor:
                 for agent_id in waiting:
                     self.pull(agent_id)
         finally:
-            close_old_connections()
+            keep_healthy()
 
     def _in_pool(self, call: Callable[[], Any]) -> None:
         def run() -> None:
@@ -173,7 +173,7 @@ class Executor:
             except Exception as error:
                 logger.warning("left for the sweep: %s", type(error).__name__)
             finally:
-                close_old_connections()
+                keep_healthy()
 
         if not self._draining:
             self._pool.submit(run)
@@ -207,7 +207,7 @@ class Executor:
             # A task that ended here meanwhile is no longer in `_running`, and cancelling it does nothing.
             return {pk for pk, _ in held} - good
         finally:
-            close_old_connections()
+            keep_healthy()
 
     async def _drain(self) -> None:
         if self._heart:

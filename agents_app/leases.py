@@ -12,6 +12,7 @@ from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Va
 from django.db.models.functions import Coalesce, Now
 
 from taskmaster.core.clock import now
+from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.prepared import Scalar, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record
@@ -93,6 +94,8 @@ def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent
 
     `ready` says whether this worker can run that agent's backend at the moment.
     """
+    # A claim that is lost in a crash leaves the task waiting, and its holder without the lease to end it.
+    commit_without_waiting()
     # The agent's row is the gate: of many claims at once each sees what the one before it took.
     agent = _GATE.first(pk=agent_id)
     if agent is None or not ready(agent):

@@ -148,7 +148,7 @@ def running(
 def bare_celery(folder: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Bare Celery: its sender's input and output."""
     env = {"PATH": os.environ["PATH"], "BARE_QUEUE": f"bare-{uuid.uuid4().hex[:8]}"}
-    env |= {"DJANGO_SETTINGS_MODULE": ""} | ({"BARE_REDIS": f"{REDIS}/{BARE_REDIS}"} if SERVICES else {})
+    env |= {"BARE_REDIS": f"{REDIS}/{BARE_REDIS}"} if SERVICES else {}
     flags = ["--pool", "threads", "--concurrency", "4", "--without-mingle", "--without-gossip", "--without-heartbeat"]
     worker = [*WORKER[:3], "-A", "bench.bare.noop", "worker", "-Q", env["BARE_QUEUE"], *flags]
     with running(worker, env, folder / "celery.log") if SERVICES else nullcontext():

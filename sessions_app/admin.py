@@ -1,10 +1,29 @@
 """Sessions and messages in the admin."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from taskmaster.events.admin import MadeWithin, ReadOnlyAdmin, as_json, link, link_to_list, one_of
 
 from .models import Message, Session
+
+
+class ShownStatusFilter(admin.SimpleListFilter):
+    """By the status that is shown, which knows idle sessions before the sweep does."""
+
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The two."""
+        return [(status, status) for status in (Session.ACTIVE, Session.EXPIRED)]
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Session]") -> "QuerySet[Session]":
+        """Those of the chosen one."""
+        chosen = self.value()
+        return queryset.filter(Session.shown_as(chosen)) if chosen in (Session.ACTIVE, Session.EXPIRED) else queryset
 
 
 @admin.register(Session)
@@ -20,9 +39,9 @@ class SessionAdmin(ReadOnlyAdmin):
         *("id", "org", "agent_type", "agent_link", "shown_status", "message_count"),
         *("created_at", "last_activity", "deleted_at"),
     )
-    list_filter = ("status", "agent_type", ("deleted_at", admin.EmptyFieldListFilter), MadeWithin)
-    list_select_related = ("org", "agent")
-    long_columns = ("agent__config",)
+    list_filter = (ShownStatusFilter, "agent_type", ("deleted_at", admin.EmptyFieldListFilter), MadeWithin)
+    related = ("org", "agent")
+    secret_columns = ("agent__config",)
     searched = {"session": "pk", "org": "org_id"}
     search_help_text = "A session's id, or an organization's id or slug."
 
@@ -62,7 +81,7 @@ class MessageAdmin(ReadOnlyAdmin):
     )
     list_display = ("id", "org", "session_link", "position", "status", "task", "excerpt", "created_at")
     list_filter = (one_of("status", (Message.QUEUED, Message.PROCESSING, *Message.FINISHED)), MadeWithin)
-    list_select_related = ("session__org",)
+    related = ("session__org",)
     long_columns = ("content", "metadata", "response", "error")
     excerpt_of = "content"
     searched = {"msg": "pk", "session": "session_id"}

@@ -56,6 +56,12 @@ class Session(models.Model):
         limit = now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
         return Q(status=cls.ACTIVE, last_activity__lt=limit, active_message_id=None)
 
+    @classmethod
+    def shown_as(cls, status: str) -> Q:
+        """Those that show this status."""
+        stored = Q(status=status.replace("\0", ""))
+        return stored | cls.idle() if status == cls.EXPIRED else stored & ~cls.idle()
+
     @property
     def shown_status(self) -> str:
         """active or expired, also in the moment before the sweep comes."""

@@ -36,9 +36,10 @@ class SessionViewSet(ApiViewSet):
     def list(self, request: Request) -> Reply:
         """Newest first; `status` and `agentType` narrow it."""
         rows = Session.objects.filter(org=self.org, deleted_at=None)
-        for parameter, field in (("status", "status"), ("agentType", "agent_type")):
-            if parameter in request.GET:
-                rows = rows.filter(**{field: request.GET[parameter].replace("\0", "")})
+        if "status" in request.GET:
+            rows = rows.filter(Session.shown_as(request.GET["status"]))
+        if "agentType" in request.GET:
+            rows = rows.filter(agent_type=request.GET["agentType"].replace("\0", ""))
         return page(request, rows, name="sessions", show=Session.public)
 
     def create(self, request: Request) -> Reply:

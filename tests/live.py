@@ -4,12 +4,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,16 @@ class Live:
         """The id of a process."""
         return self.processes[name].pid
 
+    def sql(self, query: str) -> list[Any]:
+        """What the database says, asked past the product; a change is committed."""
+        if SERVICES:
+            with psycopg.connect(self.env["DATABASE_URL"]) as database:
+                cursor = database.execute(query)  # type: ignore[arg-type]
+                return cursor.fetchall() if cursor.description else []
+        path = Path(self.env["TASKMASTER_DATA_DIR"]) / "taskmaster.sqlite3"
+        with closing(sqlite3.connect(path, timeout=20)) as file, file:
+            return file.execute(query).fetchall()
+
     def thaw_all(self) -> None:
         """Let whatever was stopped with SIGSTOP go on."""
         for process in self.processes.values():
@@ -164,9 +175,9 @@ class Live:
 
     def _known(self) -> set[int]:
         """The ids of the processes that have told the database of themselves: those that are up."""
-        with psycopg.connect(self.env["DATABASE_URL"]) as database:
-            tables = ("agents_app_worker", "monitoring_webserver")
-            return {row[0] for table in tables for row in database.execute(f"SELECT pid FROM {table}")}  # type: ignore[arg-type]
+        return {
+            row[0] for row in self.sql("SELECT pid FROM agents_app_worker UNION SELECT pid FROM monitoring_webserver")
+        }
 
 
 @contextmanager

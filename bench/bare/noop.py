@@ -4,6 +4,8 @@ import os
 import sys
 import threading
 import time
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +14,13 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from bench.jobs import spread
 
-TRANSPORT_ALIASES["in-process"] = "taskmaster.core.memory_broker:Transport"
+# By its file: the package around it would bring the product's own Celery application along.
+_broker = spec_from_file_location("memory_broker", Path(__file__).parents[2] / "taskmaster/core/memory_broker.py")
+assert _broker
+assert _broker.loader
+sys.modules["memory_broker"] = module_from_spec(_broker)
+_broker.loader.exec_module(sys.modules["memory_broker"])
+TRANSPORT_ALIASES["in-process"] = "memory_broker:Transport"
 REDIS = os.environ.get("BARE_REDIS", "")
 QUEUE = os.environ.get("BARE_QUEUE", "bare")
 

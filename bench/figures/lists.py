@@ -56,7 +56,7 @@ REQUESTS: dict[str, Requests] = {
     "messages, one session, deep": lambda it: [it.deep(it.messages)],
     "messages, many sessions": lambda it: [f"/sessions/{pk}/messages?limit=50" for pk in it.ids["sessions"]],
     "message": lambda it: [f"{it.messages}/{pk}" for pk in it.ids["messages"]],
-    "sessions": lambda it: ["/sessions?limit=50"],
+    "sessions": lambda it: ["/sessions?limit=10"],
     "agent status": lambda it: [f"/agents/{it.agent}/status"],
 }
 

@@ -61,7 +61,8 @@ def _count(request: HttpRequest, group: str, value: str, rate: str) -> Usage:
         # An unreachable cache must not take the API down with it.
         logger.warning("rate limit not counted: %s", type(error).__name__)
         usage = None
-    if usage is None:
+    # A limit of 0 is the library's word for a counter that the cache has lost.
+    if usage is None or not usage["limit"]:
         limit = int(rate.partition("/")[0])
         return Usage(limit, limit, int(time.time()) + 1, exceeded=False)
     remaining = max(0, usage["limit"] - usage["count"])

@@ -12,21 +12,36 @@ from typing import Any
 
 from kombu.transport import memory, virtual
 
-_changed = threading.Condition()
-_changes = 0
 # kombu declares by looking and then writing: two threads at once would lose one's bindings, and its messages with them.
 _declaring = threading.RLock()
 
 
-def wake() -> None:
-    """Have every consumer of this process look again."""
-    global _changes
-    with _changed:
-        _changes += 1
-        _changed.notify_all()
+class _News:
+    """Counts what happened, so that nobody sleeps through what came between looking and waiting."""
+
+    def __init__(self) -> None:
+        self._told = threading.Condition()
+        self.count = 0
+
+    def tell(self) -> None:
+        """Have every consumer of this process look again."""
+        with self._told:
+            self.count += 1
+            self._told.notify_all()
+
+    def wait(self, seen: int, deadline: float | None) -> None:
+        """Wait until there is more than was `seen`. Raises TimeoutError at the deadline."""
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        with self._told:
+            if not self._told.wait_for(lambda: self.count != seen, timeout=left):
+                raise TimeoutError
 
 
-class QoS(virtual.QoS):  # type: ignore[misc]
+_news = _News()
+wake = _news.tell
+
+
+class QoS(virtual.QoS):
     """An acknowledgement makes room under the prefetch limit, which is news to a consumer that had none left."""
 
     def ack(self, delivery_tag: str) -> None:
@@ -40,10 +55,11 @@ class QoS(virtual.QoS):  # type: ignore[misc]
         wake()
 
 
-class Channel(memory.Channel):  # type: ignore[misc]
+class Channel(memory.Channel):
     """kombu's in-memory channel, which also tells that something came, and whose declarations take turns."""
 
     QoS = QoS
+    connection: Any
     queues: dict[str, "Queue[Any]"] = {}
     events: defaultdict[str, set[Any]] = defaultdict(set)
 
@@ -71,34 +87,34 @@ class Channel(memory.Channel):  # type: ignore[misc]
         with _declaring:
             super().queue_bind(*args, **kwargs)
 
+    def basic_cancel(self, consumer_tag: str) -> None:
+        """End a consumer, and let its worker look whether it is to stop."""
+        super().basic_cancel(consumer_tag)
+        if self.connection is not None:  # Closing the channel has cancelled it already.
+            self.connection.cancelled = True
+            wake()
 
-class Transport(memory.Transport):  # type: ignore[misc]
+
+class Transport(memory.Transport):
     """Waits for the Condition instead of the clock."""
 
     Channel = Channel
     # Not kombu's: what is sent through `memory://` would wake nobody here.
     global_state = virtual.BrokerState()
+    cycle: Any
+    cancelled = False
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
-        """Deliver one message, waiting up to `timeout` seconds for it. Raises TimeoutError."""
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
+        """Deliver one message, waiting up to `timeout` seconds for it. Raises TimeoutError, early after a cancel."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            seen = _changes
+            seen = _news.count
             try:
                 self.cycle.get(self._deliver, timeout=timeout)
             except Empty:
-                _wait_for_change(seen, deadline)
+                if self.cancelled:
+                    self.cancelled = False
+                    raise TimeoutError from None
+                _news.wait(seen, deadline)
             else:
                 return
-
-    def close_connection(self, connection: Any) -> None:
-        """Close it, and let go whoever waits for its messages."""
-        super().close_connection(connection)
-        wake()
-
-
-def _wait_for_change(seen: int, deadline: float | None) -> None:
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
-    with _changed:
-        if not _changed.wait_for(lambda: _changes != seen, timeout=left):
-            raise TimeoutError

@@ -32,7 +32,8 @@ class StateMachine(models.Model):
         stored = type(self)._default_manager.filter(pk=self.pk).values_list("status", flat=True).first()
         name = type(self).__name__.lower()
         raise InvalidState(
-            f"The {name} is {stored}; it cannot become {target}.", details=[{"field": "status", "message": str(stored)}]
+            f"The {name} is {stored or 'gone'}; it cannot become {target}.",
+            details=[{"field": "status", "message": stored or "gone"}],
         )
 
     def _take(self, target: str, changes: dict[str, Any]) -> None:

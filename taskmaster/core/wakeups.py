@@ -130,7 +130,7 @@ class Hub:
     def _living_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None or self._loop.is_closed():
             self._own = asyncio.new_event_loop()
-            threading.Thread(target=self._own.run_forever, name="wakeups", daemon=True).start()
+            threading.Thread(target=_run, args=[self._own], name="wakeups", daemon=True).start()
             self._enter_loop(self._own)
             return self._own
         return self._loop
@@ -140,7 +140,7 @@ class Hub:
         self._receiver = asyncio.run_coroutine_threadsafe(self._receive_for_ever(), loop)
 
     def _leave_loop(self) -> None:
-        if self._receiver is not None:
+        if self._receiver is not None and self._loop is not None and not self._loop.is_closed():
             self._receiver.cancel()
         if self._own is not None:
             # Not at once: the receiver leaves the group first.
@@ -164,11 +164,16 @@ class Hub:
     async def _send_all(self, loop: asyncio.AbstractEventLoop) -> None:
         """Empty the outbox: one message at a time, so that the signals of a key arrive in the order they were sent."""
         layer = get_channel_layer()
-        while signals := self._next_signals(loop):
-            try:
-                await _send(layer, signals)
-            except Exception as error:
-                logger.warning("%d wake-ups not sent: %s", len(signals), type(error).__name__)
+        try:
+            while signals := self._next_signals(loop):
+                try:
+                    await _send(layer, signals)
+                except Exception as error:
+                    logger.warning("%d wake-ups not sent: %s", len(signals), type(error).__name__)
+        except asyncio.CancelledError:
+            with self._lock:
+                self._sending_in = None
+            raise
 
     def _next_signals(self, loop: asyncio.AbstractEventLoop) -> list[Signal]:
         with self._lock:
@@ -195,11 +200,22 @@ class Hub:
             while True:
                 message = await layer.receive(channel)
                 self.hear(message["signals"])
-        finally:
+        except (Exception, asyncio.CancelledError):
             rejoining.cancel()
             # Otherwise the layer keeps for a channel what nobody reads any more.
             with contextlib.suppress(Exception):
                 await layer.group_discard(GROUP, channel)
+            raise
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()
 
 
 async def _send(layer: Any, signals: list[Signal]) -> None:

@@ -119,10 +119,12 @@ def link_to_list(model: str, q: str, label: str) -> str:
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows to look at. `searched` says by which column an id of each prefix is found; a slug means its organization.
 
-    `long_columns` stay out of the list; of `excerpt_of` it shows the beginning.
+    `long_columns` stay out of the list; of `excerpt_of` it shows the beginning. `secret_columns` are never read.
     """
 
     searched: ClassVar[dict[str, str]] = {}
+    related: ClassVar[tuple[str, ...]] = ()
+    secret_columns: ClassVar[tuple[str, ...]] = ()
     long_columns: ClassVar[tuple[str, ...]] = ()
     excerpt_of: ClassVar[str] = ""
 
@@ -147,6 +149,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Never."""
         return False
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        """With the rows that they belong to, in one query."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.select_related(*self.related or (None,)).defer(*self.secret_columns)
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
         """The light list."""
@@ -187,7 +194,7 @@ class EventAdmin(ReadOnlyAdmin):
     fields = readonly_fields = ("id", "org", "event_type", "sequence", "number", "created_at", as_json("data"))
     list_display = ("id", "org", "event_type", "sequence", "excerpt", "created_at")
     list_filter = (MadeWithin, one_of("event_type", sorted(EVENT_TYPES)))
-    list_select_related = ("org",)
+    related = ("org",)
     long_columns = ("data",)
     excerpt_of = "data"
     searched = {"evt": "id", "org": "org_id"}

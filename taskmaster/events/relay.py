@@ -10,8 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 
+from taskmaster.core.database import keep_healthy
 from taskmaster.core.wakeups import hub
 
 from .models import Event
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 SWEEP_SECONDS = 1.0
 # A moment's pause before a batch takes the events of a burst together.
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.005
 _ADVISORY_LOCK = 0x7461736B  # "task"
 
 _UNNUMBERED = "SELECT number, org_id FROM events_event WHERE sequence IS NULL ORDER BY number LIMIT %s"
@@ -107,7 +108,7 @@ class Relay:
             except Exception as error:
                 logger.warning("relay interrupted: %s", type(error).__name__)
             finally:
-                close_old_connections()
+                keep_healthy()
 
 
 relay = Relay()

@@ -125,7 +125,7 @@ class Poster:
         self.keys: list[str] = []
         self.accepted: dict[str, str] = {}  # key → message
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._post_for_ever)
+        self._thread = threading.Thread(target=self._post_for_ever, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -50,6 +50,7 @@ def said(session: Session, content: str = "Hello", metadata: Any = None) -> Mess
     message = Message.objects.create(
         session=session, position=session.messages.count() + 1, content=content, metadata=metadata or {}
     )
+    assert session.agent
     about = {"origin": "message", "origin_id": message.pk, "session_id": session.pk}
     task = Task.objects.create(org=session.org, agent=session.agent, type="message", description=content, **about)
     message.task_id = task.pk
@@ -147,6 +148,7 @@ def test_messages_are_found_by_their_id_and_their_session(admin: Client, session
     assert found(admin, MESSAGES, q="wonderland") == []
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL reads a table of one row whole")
 @pytest.mark.parametrize(("path", "column"), [(SESSIONS, "id"), (MESSAGES, "id"), (MESSAGES, "session_id")])
 def test_a_search_for_an_id_uses_an_index(admin: Client, session: Session, path: str, column: str) -> None:
     message = said(session)
@@ -155,7 +157,7 @@ def test_a_search_for_an_id_uses_an_index(admin: Client, session: Session, path:
     asked = [sql for sql in queries(admin, f"{path}?q={wanted}") if f'FROM "{table}"' in sql and "COUNT(" not in sql]
     assert len(asked) == 1
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN " + ("QUERY PLAN " if connection.vendor == "sqlite" else "") + asked[0])
+        cursor.execute("EXPLAIN QUERY PLAN " + asked[0])
         plan = str(cursor.fetchall())
     assert f"SCAN {table}" not in plan
 
@@ -165,7 +167,7 @@ def test_sessions_are_filtered(admin: Client, org: Organization, charlie: Person
     third = Session.objects.create(org=org, agent_type="claude")
     Session.objects.filter(pk=first.pk).update(status=Session.EXPIRED)
     Session.objects.filter(pk=second.pk).update(deleted_at=now())
-    assert found(admin, SESSIONS, status__exact="expired") == [first.pk]
+    assert found(admin, SESSIONS, status="expired") == [first.pk]
     assert found(admin, SESSIONS, agent_type__exact="claude") == [third.pk]
     assert found(admin, SESSIONS, deleted_at__isempty="0") == [second.pk]
     assert found(admin, SESSIONS, deleted_at__isempty="1") == [third.pk, first.pk]
@@ -174,6 +176,12 @@ def test_sessions_are_filtered(admin: Client, org: Organization, charlie: Person
 
 def test_an_idle_session_is_shown_as_the_api_shows_it(admin: Client, session: Session) -> None:
     Session.objects.update(last_activity=now() - timedelta(days=30))
+    fresh, busy = opened(session.org), opened(session.org)
+    Session.objects.filter(pk=busy.pk).update(last_activity=now() - timedelta(days=30), active_message_id=new_id("msg"))
+    assert found(admin, SESSIONS, status="expired") == [session.pk]
+    assert found(admin, SESSIONS, status="active") == [busy.pk, fresh.pk]
+    assert len(found(admin, SESSIONS, status="bogus")) == 3
+    Session.objects.exclude(pk=session.pk).delete()
     for path in (SESSIONS, detail(SESSIONS, session.pk)):
         assert "expired</" in admin.get(path).text
 

@@ -31,10 +31,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it and print it."""
-        org = organization_of(_slug(options["org"]))
-        token, secret = issue_token(
-            org=org, name=options["name"], scopes=_scopes(options["scopes"]), expires_at=_expiry(options["expires_in"])
-        )
+        slug, name = _slug(options["org"]), _name(options["name"])
+        scopes, expires_at = _scopes(options["scopes"]), _expiry(options["expires_in"])
+        org = organization_of(slug)
+        token, secret = issue_token(org=org, name=name, scopes=scopes, expires_at=expires_at)
         if options["json"]:
             self.stdout.write(json.dumps({"orgId": org.id, "token": secret}))
         else:
@@ -50,6 +50,12 @@ def _slug(raw: str) -> str:
         raise CommandError("--org: use letters, digits, hyphens and underscores") from None
     if len(raw) > 64:
         raise CommandError("--org: at most 64 characters")
+    return raw
+
+
+def _name(raw: str) -> str:
+    if not raw.strip() or len(raw) > 200:
+        raise CommandError("--name: 1 to 200 characters")
     return raw
 
 

@@ -1,0 +1,24 @@
+"""Small things about the database connection."""
+
+from django.db import connection, connections
+
+
+def keep_healthy() -> None:
+    """At the end of a piece of work in a long-lived thread: keep the connection, unless an error has spoiled it.
+
+    Django's own `close_old_connections` would give it back to the pool each time, and check it at each new start.
+    """
+    for used in connections.all(initialized_only=True):
+        if used.errors_occurred:
+            used.close_if_unusable_or_obsolete()
+
+
+def commit_without_waiting() -> None:
+    """Let this transaction's commit return before it is on the disk (PostgreSQL).
+
+    For changes that may be lost with a crash of the database because they are then simply made again. Whoever
+    commits later and waits brings this one to the disk too, since the log is written in order.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO OFF")
