@@ -26,7 +26,7 @@ class Slot(Expression):
         super().__init__(output_field=output_field or models.TextField())
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         """A placeholder, and this slot as what to fill it with."""
         return "%s", [self]
 

@@ -19,7 +19,7 @@ class StateMachine(models.Model):
 
     def try_move(self, target: str, *, where: dict[str, Any] | None = None, **changes: Any) -> bool:
         """Move to `target` if the stored row allows it; False for whoever comes second."""
-        mine = type(self)._default_manager.filter(pk=self.pk, status__in=self.MOVES[target]).filter(**(where or {}))
+        mine = self._stored().filter(status__in=self.MOVES[target], **(where or {}))
         if not mine.update(status=target, **changes):
             return False
         self._take(target, changes)
@@ -29,12 +29,15 @@ class StateMachine(models.Model):
         """Move to `target`; raise InvalidState, with the stored state, if it does not allow it."""
         if self.try_move(target, where=where, **changes):
             return self
-        stored = type(self)._default_manager.filter(pk=self.pk).values_list("status", flat=True).first()
+        stored = self._stored().values_list("status", flat=True).first()
         name = type(self).__name__.lower()
         raise InvalidState(
             f"The {name} is {stored or 'gone'}; it cannot become {target}.",
             details=[{"field": "status", "message": stored or "gone"}],
         )
+
+    def _stored(self) -> Any:
+        return type(self)._default_manager.filter(pk=self.pk)
 
     def _take(self, target: str, changes: dict[str, Any]) -> None:
         self.status = target

@@ -1,14 +1,20 @@
-"""What lies in `core` needs hardly any settings: these tests also run without the project's, and without its database."""
+"""What lies in `core` needs hardly any settings: most of its tests also run without the project's."""
 
 from collections.abc import Iterator
 
 import django
 import pytest
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
 
 if not settings.configured:
     settings.configure(SECRET_KEY="a-key-for-tests", USE_TZ=True, BROKER_URL="", EMBEDDED=True)
     django.setup()
+
+
+# A busy machine is no failure.
+hypothesis_settings.register_profile("core", deadline=None)
+hypothesis_settings.load_profile("core")
 
 
 @pytest.fixture

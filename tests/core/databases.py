@@ -15,13 +15,16 @@ OPTIONS = {
 }
 
 
-class Row(models.Model):
+class Row(models.Model):  # noqa: DJ008
     """Something to write; its number is made by the database, and so comes back by RETURNING."""
 
     text = models.TextField(unique=True)
 
     class Meta:
         app_label = "core_tests"
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @contextmanager

@@ -9,14 +9,17 @@ import pytest
 from django import forms
 from django.core import serializers
 from django.core.exceptions import FieldError, ValidationError
-from django.db import connections, models
+from django.db import connection, connections, models
 from django.db.migrations.writer import MigrationWriter
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents_app.models import Agent
 from taskmaster.core.fields import SEALED, EncryptedJsonField, JsonField, JsonFormField
 from taskmaster.core.secret_box import SecretUnreadable
+from taskmaster.orgs.models import ApiToken
+from tests.conftest import Person
 
 from .databases import create_table, database
 
@@ -33,7 +36,7 @@ VALUES = [
 ]
 
 
-class Note(models.Model):
+class Note(models.Model):  # noqa: DJ008
     """One column of each kind."""
 
     plain = JsonField(null=True)
@@ -42,8 +45,11 @@ class Note(models.Model):
     class Meta:
         app_label = "core_tests"
 
+    def __str__(self) -> str:
+        return f"note {self.pk}"
 
-class NoteForm(forms.ModelForm[Note]):
+
+class NoteForm(forms.ModelForm):  # type: ignore[type-arg]
     """As the admin makes them."""
 
     class Meta:
@@ -62,6 +68,30 @@ def stored(column: str) -> Any:
     with connections["fair"].cursor() as cursor:
         cursor.execute(f"SELECT {column} FROM core_tests_note")
         return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db
+def test_the_configured_database_keeps_the_order_of_keys_and_the_spelling_of_numbers(alice: Person) -> None:
+    given = '{"z":1,"a":{"y":[1.0,10.50,1e22,-0.0,9007199254740991],"b":null},"é":"\\u0000"}'
+    scopes = orjson.loads(given)
+    token = ApiToken.objects.get(org=alice.org)
+    token.scopes = scopes
+    token.save()
+    assert orjson.dumps(ApiToken.objects.get(pk=token.pk).scopes) == orjson.dumps(scopes)
+    assert ApiToken.objects.filter(scopes=scopes, scopes__isnull=False).count() == 1
+    assert not ApiToken.objects.filter(scopes__isnull=True).exists()
+
+
+@pytest.mark.django_db
+def test_the_configured_database_holds_no_plain_secret(alice: Person) -> None:
+    agent = Agent.objects.create(
+        org=alice.org, name="secretive", type="custom", backend="echo", config={"apiKey": "hunter2"}
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM agents_app_agent WHERE id = %s", [agent.pk])
+        assert "hunter2" not in repr(cursor.fetchone())
+    agent.refresh_from_db()
+    assert agent.config == {"apiKey": "hunter2"}
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)

@@ -24,9 +24,10 @@ def workers_of(cast: Cast, agent: str) -> dict[str, int]:
     return dict(cast.live.sql(query))
 
 
-def idle(cast: Cast) -> bool:
-    """Whether every worker has told, since the last things ended, that it runs nothing."""
-    return cast.live.sql("SELECT count(*) FROM agents_app_worker WHERE running > 0") == [(0,)]
+def running(cast: Cast, name: str) -> int:
+    """How many tasks a worker process last said that it runs."""
+    ((count,),) = cast.live.sql(f"SELECT running FROM agents_app_worker WHERE pid = {cast.live.pid(name)}")
+    return int(count)
 
 
 def check_told_once(cast: Cast, tasks: dict[str, str], attempts: int) -> None:
@@ -59,28 +60,33 @@ def test_the_tasks_of_a_dead_and_of_a_frozen_worker_are_taken_over(cast: Cast) -
     until(lambda: all(cast.task_now(task)["status"] == "completed" for task in tasks))
     # It has its answers by now, and tells them.
     cast.live.processes["worker1"].send_signal(signal.SIGCONT)
-    until(lambda: idle(cast))
+    until(lambda: running(cast, "worker1") == 0)
     check_told_once(cast, tasks, attempts=2)
     cast.live.kill("worker2", signal.SIGTERM)
     del cast.live.processes["worker2"]
 
 
 @pytest.mark.skipif(SERVICES, reason="with several workers another one takes over")
-def test_a_process_that_was_frozen_begins_again_and_tells_it_once(cast: Cast) -> None:
+def test_a_process_that_takes_a_task_from_itself_runs_it_once(cast: Cast) -> None:
     word, plan = cast.plan(go=cast.gate())
-    agent = cast.agent(limit=2)
-    tasks = {cast.task(agent, content): content for content in (f"{word} {n}" for n in range(2))}
-    until(lambda: len(workers_of(cast, agent)) == 2)
-    (process,) = cast.live.processes.values()
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(LEASE + 1)
-    process.send_signal(signal.SIGCONT)
-    until(lambda: len(cast.model.calls) and all(cast.task_now(task)["attempts"] == 2 for task in tasks), 20)
-    # What it had begun is called off, and what it has begun again keeps its lease.
-    until(lambda: all(cast.model.calls_of(content)[0].cut for content in tasks.values()), 10)
+    agent = cast.agent(limit=1)
+    task = cast.task(agent, word)
+    cast.asked(word)
+
+    def overdue() -> bool:
+        # As after a pause of the whole machine: the sweep may see it before the lease is renewed.
+        cast.live.sql(
+            f"UPDATE agents_app_task SET lease_expires_at = '2020-01-01' WHERE id = '{task}' AND attempts = 1"
+        )
+        return bool(cast.task_now(task)["attempts"] == 2)
+
+    until(overdue, 30)
+    # What it had begun is called off; what it has begun again keeps its lease.
+    first = cast.model.calls_of(word)[0]
+    until(lambda: first.cut, 5)
     time.sleep(LEASE + 3)
-    assert [cast.task_now(task)["attempts"] for task in tasks] == [2, 2]
+    assert cast.task_now(task)["attempts"] == 2
     plan.go.set()
-    until(lambda: all(cast.task_now(task)["status"] == "completed" for task in tasks))
-    check_told_once(cast, tasks, attempts=2)
-    until(lambda: idle(cast))
+    until(lambda: cast.task_now(task)["status"] == "completed")
+    check_told_once(cast, {task: word}, attempts=2)
+    until(lambda: running(cast, "web0") == 0)
