@@ -30,6 +30,7 @@ class Product:
     def __init__(self, live: Live) -> None:
         self.live, self.port = live, int(live.env["PORT"])
         self.headers = {"Authorization": f"Bearer {live.token}", "X-Org-ID": live.org}
+        self._client = live.client()
 
     @property
     def web(self) -> int:
@@ -43,8 +44,7 @@ class Product:
 
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One request now; its answer must be a success."""
-        with self.live.client() as client:
-            return dict(client.request(method, path, json=body).raise_for_status().json())
+        return dict(self._client.request(method, path, json=body).raise_for_status().json())
 
     def session(self, agent: str, **configuration: Any) -> str:
         """A new session's id."""

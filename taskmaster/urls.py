@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 handler400 = "taskmaster.api.exceptions.bad_request"
 handler403 = "taskmaster.api.exceptions.forbidden"
@@ -21,5 +22,7 @@ urlpatterns = [
             ]
         ),
     ),
+    # People type it without the slash; nothing posts there.
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -21,7 +21,7 @@ HTTP_THREADS = 128
 
 def parameters(job: dict[str, Any]) -> Any:
     """The job as the model library wants it."""
-    import xllamacpp  # type: ignore[import-untyped]
+    import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = job["path"]

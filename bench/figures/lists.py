@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,9 +77,8 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
 
 def _compare(load: LoadProcess, few: Filled, many: Filled, paths: Requests, size: Size) -> tuple[Comparison, float]:
     """Both in turns, and how long the very first request took in the large one: nothing was remembered then."""
-    begun = time.perf_counter()
-    many.server.call("GET", paths(many)[0])
-    first = (time.perf_counter() - begun) * 1000
+    once = [many.server.raw("GET", path) for path in paths(many)[:1]]
+    first = load.load(many.server.port, once, connections=1, count=1)["p50"]
 
     def timed(it: Filled) -> Callable[[], float]:
         raw = [it.server.raw("GET", path) for path in paths(it)]

@@ -6,7 +6,7 @@ Detail = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The base of all answers that are not a success. `retry_after` is in seconds."""
+    """Something went wrong on our side; every other error is one of these. `retry_after` is in seconds."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -143,3 +143,9 @@ class Overloaded(ApiError):
     """The server has too much to do at the moment."""
 
     status, code, message = 503, "overloaded", "The server is overloaded; try again shortly."
+
+
+class Unhealthy(ApiError):
+    """A part that is needed is down; only health answers say this, with what they found."""
+
+    status, code, message = 503, "unhealthy", "A part that is needed is down."

@@ -12,7 +12,7 @@ from taskmaster.api.envelope import Reply, refusal, reply
 from taskmaster.api.middleware import authenticate
 from taskmaster.api.ratelimit import client_address
 from taskmaster.api.views import ApiViewSet
-from taskmaster.core.errors import MethodNotAllowed
+from taskmaster.core.errors import MethodNotAllowed, Unhealthy
 
 from . import numbers
 from .health import HEALTHY, NEEDED, UNHEALTHY, checker, overall
@@ -35,7 +35,7 @@ def safe(view: Any) -> Any:
 
 def unwell(error: str, members: dict[str, Any]) -> Reply:
     """503, a failure that still shows what was found."""
-    return Reply(orjson.dumps({"error": error, "code": "unhealthy", "details": None} | members), status=503)
+    return Reply(orjson.dumps({"error": error, "code": Unhealthy.code, "details": None} | members), status=503)
 
 
 @safe

@@ -15,7 +15,7 @@ OPTIONS = {
 }
 
 
-class Row(models.Model):  # noqa: DJ008
+class Row(models.Model):
     """Something to write; its number is made by the database, and so comes back by RETURNING."""
 
     text = models.TextField(unique=True)
