@@ -45,8 +45,7 @@ $(RUN_STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Task Master needs Python 3.11 or newer; set PYTHON=/path/to/python."; exit 2; }
 	@test -x $(BIN)/python || { echo "Making the virtual environment …"; $(PYTHON) -m venv .venv; }
 	@echo "Installing the locked dependencies (a minute or two, once) …"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --require-hashes -r requirements.txt | grep -v '^Requirement already' || true
-	@$(BIN)/python -c 'import django, celery, daphne, xllamacpp'
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)

@@ -7,8 +7,8 @@ import pytest
 from agents_app.fleet import workers
 from agents_app.models import Agent, Task, Worker
 from taskmaster.core.clock import now
-from tests.api.world import World, stored
 from tests.api.working import answer, claim, told
+from tests.api.world import World, stored
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "Echo", "type": "custom", "backend": "echo"}

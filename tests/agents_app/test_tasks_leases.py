@@ -10,8 +10,8 @@ from agents_app import leases, outcomes
 from agents_app.backends.base import BackendError
 from agents_app.models import Task
 from tests.api.racing import at_once
-from tests.api.world import World, stored
 from tests.api.working import answer, claim, told
+from tests.api.world import World, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from tests.conftest import person
 from .racing import at_once
 from .routes import ROUTES
 from .test_routes import assert_failure, call, routes
-from .world import World, stored
+from .world import stored
 
 pytestmark = pytest.mark.django_db
 POSTS = [route for route in ROUTES if route.idempotent]

@@ -62,7 +62,9 @@ def assert_failure(response, status, code):
 
 
 def test_every_route_is_in_the_table():
-    below = {(m, p.removeprefix("api/v1")) for m, p in found_routes(get_resolver().url_patterns) if p.startswith("api/v1/")}
+    below = {
+        (m, p.removeprefix("api/v1")) for m, p in found_routes(get_resolver().url_patterns) if p.startswith("api/v1/")
+    }
     assert {(method, path) for method, path in below if method} == {(route.method, route.pattern) for route in ROUTES}
     assert {path for method, path in below if method is None} == set(OPEN)
 
@@ -104,7 +106,17 @@ def test_no_token(route, alice):
     assert stored() == before
 
 
-BAD_TOKENS = ("", "Bearer", "Bearer ", "Bearer tm_wrong", "Basic YTpi", "Bearer tm_\xe9", "Token {0}", "{0}", "Bearer {0}x")
+BAD_TOKENS = (
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer tm_wrong",
+    "Basic YTpi",
+    "Bearer tm_\xe9",
+    "Token {0}",
+    "{0}",
+    "Bearer {0}x",
+)
 
 
 @routes()

@@ -9,7 +9,6 @@ import pytest
 from django import forms
 from django.core import serializers
 from django.core.exceptions import FieldError, ValidationError
-from django.core.serializers.python import Deserializer
 from django.db import connection, connections, models
 from django.db.migrations.writer import MigrationWriter
 from django.test import override_settings

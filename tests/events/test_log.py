@@ -11,8 +11,8 @@ from taskmaster.events import relay
 from taskmaster.events.catalogue import EVENT_TYPES
 from taskmaster.events.log import record
 from taskmaster.events.models import Event
-from tests.api.world import World, stored
 from tests.api.working import answer, claim, told
+from tests.api.world import World, stored
 
 pytestmark = pytest.mark.django_db
 CONTRACT = """
@@ -75,9 +75,14 @@ class Interrupted(Exception):
 
 def undone(change):
     """Make a change in a transaction that does not come about."""
-    with pytest.raises(Interrupted), transaction.atomic():
-        change()
-        raise Interrupted
+
+    def interrupted():
+        with transaction.atomic():
+            change()
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        interrupted()
 
 
 @pytest.mark.parametrize("kind", ["task.cancelled", "task.queued", "agent.status", "session.deleted"])
@@ -100,13 +105,13 @@ def failing(*args, **kwargs):
     raise Interrupted
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("module", ["agents_app.dispatch", "sessions_app.talking"])
 def test_a_message_whose_event_cannot_be_written_is_not_kept(alice, world, monkeypatch, module):
     assert world["session"]
     before = stored()
     monkeypatch.setattr(f"{module}.record", failing)
-    with transaction.atomic():
-        response = alice.post(f"/sessions/{world['session']}/messages", {"content": "hello"})
+    response = alice.post(f"/sessions/{world['session']}/messages", {"content": "hello"})
     assert response.status_code == 500
     assert stored() == before
 
@@ -200,7 +205,9 @@ def test_events_are_narrowed_by_names_and_patterns(quiet, types, expected):
     assert [kind for _, kind in read(quiet, f"?types={types}")] == expected
 
 
-@pytest.mark.parametrize("types", ["", "nonsense", "task", "task.", "tas*", "task.q*", "**", ",", "task.queued,", "*.queued"])
+@pytest.mark.parametrize(
+    "types", ["", "nonsense", "task", "task.", "tas*", "task.q*", "**", ",", "task.queued,", "*.queued"]
+)
 def test_a_type_that_means_nothing_is_a_400(quiet, types):
     response = quiet.get(f"/events?types={types}")
     assert (response.status_code, response.json()["code"]) == (400, "validation_failed")

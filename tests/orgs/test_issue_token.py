@@ -60,7 +60,12 @@ def test_the_scopes_are_read_and_write_unless_others_are_given():
 
 @pytest.mark.parametrize(
     ("given", "span"),
-    [("30d", timedelta(days=30)), ("12h", timedelta(hours=12)), ("5m", timedelta(minutes=5)), ("9s", timedelta(seconds=9))],
+    [
+        ("30d", timedelta(days=30)),
+        ("12h", timedelta(hours=12)),
+        ("5m", timedelta(minutes=5)),
+        ("9s", timedelta(seconds=9)),
+    ],
 )
 def test_it_can_expire(given, span):
     issued("--org", "acme", "--name", "ci", "--expires-in", given)

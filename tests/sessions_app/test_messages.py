@@ -9,8 +9,8 @@ from agents_app import leases
 from agents_app.models import Task
 from sessions_app.models import Message
 from tests.api.racing import at_once
-from tests.api.world import stored
 from tests.api.working import answer, break_down, claim, told
+from tests.api.world import stored
 from tests.conftest import person
 
 from .test_sessions import refused

@@ -10,8 +10,8 @@ from sessions_app.conversation import before_task
 from sessions_app.models import Message, Session
 from sessions_app.tasks import sweep
 from taskmaster.core.clock import iso, now
-from tests.api.world import World, stored
 from tests.api.working import answer, break_down, claim, told
+from tests.api.world import World, stored
 
 pytestmark = pytest.mark.django_db
 DEFAULTS = {

@@ -8,6 +8,7 @@ back when nothing is uncommitted any more, which is before Django runs the `on_c
 
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -21,6 +22,8 @@ _WRITES = re.compile(
     r"\s*(?:insert|update|delete|replace|create|drop|alter|reindex|analyze|vacuum|begin\s+(?:immediate|exclusive))\b",
     re.IGNORECASE,
 )
+
+_connecting = threading.Lock()
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -82,7 +85,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
         """Connect, and find the queue of the database's writers."""
-        connection: sqlite3.Connection = super().get_new_connection(conn_params)
+        # The first to connect switches the file to WAL, and SQLite refuses whoever comes meanwhile without waiting.
+        with _connecting:
+            connection: sqlite3.Connection = super().get_new_connection(conn_params)
         self._turn = Turn(lock_of(connection, str(self.settings_dict["NAME"])))
         return connection
 
