@@ -124,10 +124,18 @@ class Executor:
         self._loop.call_soon_threadsafe(self._spawn, task, request)
 
     def _spawn(self, task: Task, request: Request) -> None:
+        if task.pk in self._running:
+            # The lease ran out (the machine slept, say) and this very process took the task again.
+            self._running.pop(task.pk)[1].cancel()
         running = self._loop.create_task(self._run(task, request))
         self._running[task.pk] = (task, running)
         # A cancel that came between the claim and this line has left its mark in the row only: the next beat sees it.
-        running.add_done_callback(lambda _: self._running.pop(task.pk, None))
+        running.add_done_callback(lambda _: self._forget(task))
+
+    def _forget(self, task: Task) -> None:
+        """This attempt is over; a later one of the same task may be running."""
+        if self._running.get(task.pk, (None,))[0] is task:
+            self._running.pop(task.pk, None)
 
     async def _run(self, task: Task, request: Request) -> None:
         log.task_id.set(task.pk)
@@ -160,7 +168,7 @@ class Executor:
                     waiting = {task.agent_id, *self._put_off} - self._nudged
                     self._put_off.clear()
                 # Its coroutine has not returned yet, but it is over.
-                self._running.pop(task.pk, None)
+                self._forget(task)
                 for agent_id in waiting:
                     self.pull(agent_id)
         finally:
@@ -181,31 +189,32 @@ class Executor:
     def _stop_task(self, task_id: str) -> None:
         self._loop.call_soon_threadsafe(self._cancel_here, task_id)
 
-    def _cancel_here(self, task_id: str) -> None:
-        if task_id in self._running:
-            self._running[task_id][1].cancel()
+    def _cancel_here(self, task_id: str, attempt: Task | None = None) -> None:
+        task, running = self._running.get(task_id, (None, None))
+        if running and (attempt is None or attempt is task):
+            running.cancel()
 
     async def _beat_for_ever(self) -> None:
         while True:
             try:
-                for task_id in await self._loop.run_in_executor(self._pool, self._beat):
-                    self._cancel_here(task_id)
+                for task in await self._loop.run_in_executor(self._pool, self._beat):
+                    self._cancel_here(task.pk, task)
             except Exception as error:
                 logger.warning("heartbeat missed: %s", type(error).__name__)
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _beat(self) -> set[str]:
+    def _beat(self) -> list[Task]:
         """Tell that this worker lives, renew its leases; returns the tasks whose lease is gone."""
         try:
-            held = [(task.pk, task.lease) for task, _ in list(self._running.values())]
+            held = [task for task, _ in list(self._running.values())]
             Worker.objects.update_or_create(
                 pk=self.worker_id,
                 defaults={"running": len(held), "beat_at": Now(), "unready": registry.unready_backends()},
                 create_defaults={"host": socket.gethostname(), "pid": os.getpid(), "beat_at": Now()},
             )
-            good = leases.renew(self.worker_id, held)
+            good = leases.renew(self.worker_id, [(task.pk, task.lease) for task in held])
             # A task that ended here meanwhile is no longer in `_running`, and cancelling it does nothing.
-            return {pk for pk, _ in held} - good
+            return [task for task in held if task.pk not in good]
         finally:
             keep_healthy()
 

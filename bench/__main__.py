@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -40,8 +41,12 @@ def every_profile(given: argparse.Namespace) -> int:
         bare = {name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES}
         flags = [flag for flag, on in (("--quick", given.quick), ("--strict", given.strict)) if on]
         command = [sys.executable, "-m", "bench", *given.figures, *flags, "--profile", profile, "--here"]
-        env = bare if profile == "embedded" else None
-        failed |= subprocess.run(command, env=env, check=False).returncode
+        child = subprocess.Popen(command, env=bare if profile == "embedded" else None)
+        try:
+            failed |= child.wait()
+        finally:
+            child.terminate()  # it ends its servers first
+            child.wait(60)
     return failed
 
 
@@ -62,4 +67,5 @@ def here(given: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(here(given) if given.here else every_profile(given))

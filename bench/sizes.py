@@ -16,5 +16,5 @@ class Size:
     waiting: int
 
 
-FULL = Size(rounds=7, seconds=4, count=500, tasks=2_000, few=1_000, many=1_000_000, waiting=1_000)
+FULL = Size(rounds=5, seconds=3, count=500, tasks=2_000, few=1_000, many=1_000_000, waiting=1_000)
 QUICK = Size(rounds=3, seconds=1, count=100, tasks=200, few=1_000, many=50_000, waiting=200)

@@ -3,7 +3,7 @@
 from rest_framework.request import Request
 
 from agents_app.models import Agent, Task
-from taskmaster.api.envelope import Reply, reply
+from taskmaster.api.envelope import Reply, reply, wants_problem
 from taskmaster.api.paging import Order, page
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.errors import ValidationFailed
@@ -102,7 +102,7 @@ class MessageViewSet(ApiViewSet):
         if self.streams(request):
             response.wait = wait_for(message, session.timeout, streams=True)
         elif "respond-async" not in request.headers.get("Prefer", "").lower():
-            response.wait = wait_for(message, session.timeout)
+            response.wait = wait_for(message, session.timeout, as_problem=wants_problem(request._request))
         else:
             response["Preference-Applied"] = "respond-async"
         return response

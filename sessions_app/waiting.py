@@ -14,13 +14,13 @@ from .models import Message
 _MESSAGE = Select(lambda: Message.objects.filter(pk=Slot("pk")))
 
 
-def wait_for(message: Message, timeout: int, *, streams: bool = False) -> Wait:
-    """A wait of at most `timeout` ms."""
+def wait_for(message: Message, timeout: int, *, streams: bool = False, as_problem: bool = False) -> Wait:
+    """A wait of at most `timeout` ms; `as_problem` is how the caller wants to be told of a failure."""
     pk = message.pk
     return Wait(
         key=f"message:{pk}",
         seconds=timeout / 1000,
-        finish=partial(answer_now, pk),
+        finish=partial(answer_now, pk, as_problem=as_problem),
         ended=ended,
         streams=streams,
         live_key=f"live:{pk}",
@@ -48,18 +48,18 @@ def ended(keys: list[str]) -> set[str]:
     return {f"message:{pk}" for pk in finished.values_list("pk", flat=True)}
 
 
-def answer_now(pk: str) -> Reply:
+def answer_now(pk: str, *, as_problem: bool = False) -> Reply:
     """The answer as things stand."""
-    return answer(_message(pk))
+    return answer(_message(pk), as_problem=as_problem)
 
 
-def answer(message: Message) -> Reply:
+def answer(message: Message, *, as_problem: bool = False) -> Reply:
     """200 with the response, 202 while there is none, or the error in which it ended."""
     if message.status == Message.COMPLETED:
         members = {"response": message.response, "messageId": message.pk, "status": message.status}
         return reply(members, location=location(message))
     if message.status in Message.FINISHED:
-        return refusal(error_of(message))
+        return refusal(error_of(message), as_problem=as_problem)
     members = {"messageId": message.pk, "status": message.status, "response": None}
     return reply(members, 202, location=location(message))
 

@@ -82,8 +82,8 @@ def _compare(load: LoadProcess, few: Filled, many: Filled, paths: Requests, size
 
     def timed(it: Filled) -> Callable[[], float]:
         raw = [it.server.raw("GET", path) for path in paths(it)]
-        load.load(it.server.port, raw, connections=1, count=len(raw) + 10)
-        return lambda: _p50(load.load(it.server.port, raw, connections=1, count=100))
+        load.load(it.server.port, raw, connections=1, count=len(raw) + 10, seconds=size.seconds)
+        return lambda: _p50(load.load(it.server.port, raw, connections=1, count=100, seconds=size.seconds))
 
     return compare(timed(many), timed(few), size.rounds), first
 

@@ -45,11 +45,16 @@ def reply(members: dict[str, Any], status: int = 200, *, location: str = "", sta
     return Reply(orjson.dumps(members), status=status, location=location, stamped=stamped)
 
 
-def refusal(error: ApiError, request: HttpRequest | None = None) -> Reply:
+def wants_problem(request: HttpRequest | None) -> bool:
+    """Whether the caller asks for RFC 9457."""
+    return request is not None and PROBLEM in request.headers.get("Accept", "")
+
+
+def refusal(error: ApiError, request: HttpRequest | None = None, *, as_problem: bool = False) -> Reply:
     """A failure, as a plain envelope or as RFC 9457 where the request asks for that."""
     body = {"error": str(error), "code": error.code, "details": error.details}
-    wants_problem = request is not None and PROBLEM in request.headers.get("Accept", "")
-    response = Reply(orjson.dumps(body), status=error.status, as_problem=wants_problem)
+    as_problem = as_problem or wants_problem(request)
+    response = Reply(orjson.dumps(body), status=error.status, as_problem=as_problem)
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
     if error.status == 401:

@@ -1,5 +1,6 @@
 """One installation for all these tests: embedded one process, otherwise two web and two worker processes."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Running when the first test begins."""
     with installation(tmp_path_factory.mktemp("running"), webs=2, workers=2) as live:
         yield live.start()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.fixture
