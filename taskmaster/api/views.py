@@ -66,13 +66,13 @@ class ApiViewSet(ViewSet):
         checked.is_valid(raise_exception=True)
         return dict(checked.validated_data)
 
-    def find(self, query: Select[M], pk: str, **values: Any) -> M:
+    def find(self, query: Select[M], pk: str, **ids: str) -> M:
         """The organization's object with this id, by a query with the slots `pk` and `org`. Raises NotFound.
 
         Everybody else's objects are not found either. An id that cannot be one never reaches the database.
         """
-        sane = pk.isascii() and pk.isprintable() and len(pk) <= MAX_ID
-        found = query.first(pk=pk, org=self.token.org_id, **values) if sane else None
+        sane = all(each.isascii() and each.isprintable() and len(each) <= MAX_ID for each in (pk, *ids.values()))
+        found = query.first(pk=pk, org=self.token.org_id, **ids) if sane else None
         if found is None:
             raise errors.NotFound()
         return found

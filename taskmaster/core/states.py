@@ -19,7 +19,7 @@ class StateMachine(models.Model):
 
     def try_move(self, target: str, *, where: dict[str, Any] | None = None, **changes: Any) -> bool:
         """Move to `target` if the stored row allows it; False for whoever comes second."""
-        mine = self._stored().filter(status__in=self.MOVES[target], **(where or {}))
+        mine = self._stored().filter(status__in=self.MOVES[target]).filter(**(where or {}))
         if not mine.update(status=target, **changes):
             return False
         self._take(target, changes)

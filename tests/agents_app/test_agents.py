@@ -1,9 +1,12 @@
 """Agents over REST: their shape, their state, and what a change of them does to their work."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.db import connection
 
+from agents_app import leases
 from agents_app.fleet import workers
 from agents_app.models import Agent, Task, Worker
 from taskmaster.core.clock import now
@@ -66,8 +69,6 @@ def test_a_configuration_is_write_only_and_sealed(alice):
     for answered in (response, changed, alice.get(f"/agents/{agent_id}"), alice.get("/agents"), alice.get("/events")):
         assert b"s3cret" not in answered.content
         assert b"an0ther" not in answered.content
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute("SELECT config FROM agents_app_agent WHERE id = %s", [agent_id])
         assert "an0ther" not in cursor.fetchone()[0]
@@ -155,8 +156,6 @@ def test_without_a_worker_an_agent_is_offline(alice, world):
 
 
 def test_a_worker_that_stopped_beating_is_gone(alice, world, worker):
-    from datetime import timedelta
-
     assert shown(alice, world["agent"])["status"] == "active"
     Worker.objects.update(beat_at=now() - timedelta(seconds=11))
     assert shown(alice, world["agent"])["status"] == "offline"
@@ -179,8 +178,6 @@ def test_pausing_twice_tells_once(alice, world):
 
 
 def test_what_runs_goes_on_when_its_agent_is_paused(alice, world):
-    from agents_app import leases
-
     assert world["task"]
     (task,) = claim(world["agent"])
     alice.post(f"/agents/{world['agent']}/pause")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from agents_app import leases
 from agents_app.models import Agent, Task, Worker
 from taskmaster.core.clock import now
 from tests.api.working import answer, break_down, claim, told
@@ -194,8 +195,6 @@ def test_a_task_runs_and_ends(alice, world):
     running = task_of(alice, task_id)
     assert (running["status"], running["attempts"], running["finishedAt"]) == ("running", 1, None)
     assert running["startedAt"] is not None
-    from agents_app import leases
-
     assert leases.report_progress(claimed, 0.5, "half way")
     assert task_of(alice, task_id)["progress"] == 0.5
     assert leases.complete(claimed, result={"content": "done", "snake_case": 1})
@@ -211,7 +210,8 @@ def test_a_task_runs_and_ends(alice, world):
 
 
 def test_a_task_fails(alice, world):
-    break_down(world["agent"], error="no disk") if world["task"] else None
+    assert world["task"]
+    break_down(world["agent"], error="no disk")
     task = task_of(alice, world["task"])
     assert (task["status"], task["error"], task["result"]) == ("failed", "no disk", None)
     assert told(alice.org, "task.failed")[0][1]["error"] == "no disk"

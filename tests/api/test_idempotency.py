@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from agents_app import leases
 from agents_app.models import Agent, Task
 from sessions_app.models import Message, Session
 from taskmaster.api.idempotency import KEPT, store_final
@@ -85,14 +86,14 @@ def test_only_posts_look_at_the_key(alice, world):
     assert not IdempotencyKey.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["", "é", "x" * 256, "a\tb", "a\x7fb"])
 @routes(CREATES)
-def test_a_bad_key_is_a_400(route, alice, world, key):
+def test_a_bad_key_is_a_400(route, alice, world):
     path, body = world.path(route.path), route.body(world)
     before = stored()
-    response = call(alice, route, path, body, idempotency_key=key)
-    assert_failure(response, 400, "validation_failed")
-    assert response.json()["details"][0]["field"] == "Idempotency-Key"
+    for key in ("", "é", "x" * 256, "a\tb", "a\x7fb"):
+        response = call(alice, route, path, body, idempotency_key=key)
+        assert_failure(response, 400, "validation_failed")
+        assert response.json()["details"][0]["field"] == "Idempotency-Key"
     assert stored() == before
 
 
@@ -219,8 +220,6 @@ def test_problem_details_are_asked_for_anew(alice):
 
 def finish(message_id, content):
     """What the worker would do."""
-    from agents_app import leases
-
     task = Task.objects.get(origin_id=message_id)
     (claimed,) = leases.claim(task.agent_id, "worker_x", 1, ready=lambda agent: True).tasks
     assert claimed.pk == task.pk

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Exchange, Queue
+from kombu.transport import memory
 
 from taskmaster.core import memory_broker
 from taskmaster.core.memory_broker import Transport
@@ -212,7 +213,8 @@ def test_racing_threads_get_one_and_the_same_queue(monkeypatch: pytest.MonkeyPat
                 time.sleep(0.05)
                 super().__init__()
 
-        monkeypatch.setattr(memory_broker, "Queue", Slow)
+        for module in (memory, memory_broker):
+            monkeypatch.setattr(module, "Queue", Slow)
         names = [threading.Thread(target=channel._put, args=[broker.queue.name, number]) for number in range(4)]
         for thread in names:
             thread.start()
@@ -274,6 +276,16 @@ def test_an_acknowledgement_wakes_a_consumer_that_had_its_fill(broker: Broker) -
         held[1].ack()
 
 
+def test_waiting_ends_soon_after_the_last_consumer_is_cancelled(broker: Broker) -> None:
+    """So that a worker that is told to stop looks up."""
+    with broker.connect() as connection, connection.Consumer(broker.queue, callbacks=[lambda *_: None]) as consumer:
+        threading.Timer(0.1, consumer.cancel).start()
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=5)
+        assert time.monotonic() - begun < 2
+
+
 def test_acknowledged_messages_do_not_pile_up(broker: Broker) -> None:
     with (
         broker.connect() as connection,
@@ -286,7 +298,5 @@ def test_acknowledged_messages_do_not_pile_up(broker: Broker) -> None:
 
 
 def test_what_is_sent_here_is_not_kombus_own_in_memory_broker() -> None:
-    from kombu.transport import memory
-
     assert Transport.global_state is not memory.Transport.global_state
     assert Transport.Channel.queues is not memory.Channel.queues

@@ -29,6 +29,12 @@ def database_connections(live: Live) -> int:
     return sum(os.path.realpath(file).endswith("taskmaster.sqlite3") for file in files)
 
 
+def held(live: Live) -> list[int]:
+    """How many requests each process that answers HTTP last said that it holds."""
+    pids = ",".join(str(live.pid(name)) for name in live.names("web"))
+    return [count for (count,) in live.sql(f"SELECT connections FROM monitoring_webserver WHERE pid IN ({pids})")]
+
+
 def fill_the_pools(cast: Cast) -> None:
     """As many requests as use every thread there may be."""
     with ThreadPoolExecutor(48) as pool:
@@ -45,6 +51,7 @@ def test_two_hundred_wait_for_a_paused_agent_and_hold_nothing(cast: Cast) -> Non
     waiting = [cast.hang(session, f"{word} {n}") for n in range(MANY // 20) for session in sessions]
     until(lambda: cast.waiting() >= MANY, 10)
 
+    assert all(held(cast.live)), "one process holds all"
     assert threads(cast.live) < threads_before + MANY // 20
     assert database_connections(cast.live) < connections_before + MANY // 20
     began = time.monotonic()
@@ -61,3 +68,13 @@ def test_two_hundred_wait_for_a_paused_agent_and_hold_nothing(cast: Cast) -> Non
     calls = [call.content for call in cast.model.calls if call.content.startswith(word)]
     assert len(calls) == MANY
     until(lambda: cast.waiting() <= 1, 8)
+
+
+def test_a_wait_is_woken_by_whichever_process_has_the_answer(cast: Cast) -> None:
+    session = cast.session(cast.live.echo_agent())
+    assert cast.say(session, "once").status_code == 200
+    began = time.monotonic()
+    answers = [cast.say(session, f"{n}") for n in range(10)]
+    # Without a signal each would be found by the sweep only, which comes once a second.
+    assert time.monotonic() - began < 4
+    assert [answer.json()["response"]["content"] for answer in answers] == [f"{n}" for n in range(10)]

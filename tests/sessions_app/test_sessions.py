@@ -104,7 +104,8 @@ def test_past_the_bounds_the_field_is_named(alice, field, bad):
 
 
 def test_a_pinned_agent_must_be_of_the_type(alice, world):
-    before = stored() if world["agent"] else None
+    assert world["agent"]
+    before = stored()
     document = refused(
         alice.post("/sessions", {"agentType": "claude", "agentId": world["agent"]}), 400, "validation_failed"
     )
