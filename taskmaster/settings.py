@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from taskmaster import env
 from taskmaster.secret_key import secret_key
@@ -182,11 +183,13 @@ else:
         }
     }
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    # Redis keeps its databases apart, but not its channels.
+    CHANNEL_PREFIX = f"taskmaster{urlsplit(REDIS_URL).path.replace('/', ':')}"
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
             # The client's default read timeout would close an idle subscription after seconds.
-            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": "taskmaster"},
+            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": CHANNEL_PREFIX},
         }
     }
 

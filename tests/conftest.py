@@ -1,7 +1,11 @@
 """The cast: alice owns an organization, bob works in it with a token that may only read, charlie is a stranger."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +21,18 @@ V1 = "/api/v1"
 def pytest_configure(config: pytest.Config) -> None:
     """No test is slowed by the limits that it does not test."""
     settings.RATE_LIMIT_ANONYMOUS = settings.RATE_LIMIT_AUTHENTICATED = "1000000/15m"
-    settings.CELERY_TASK_ALWAYS_EAGER = False
+    # Every client loads the middleware anew; looking for the admin's files then takes longer than most tests.
+    settings.WHITENOISE_AUTOREFRESH = True
+    _use_a_database_file()
+
+
+def _use_a_database_file() -> None:
+    """On SQLite: threads that share a database in memory see each other's table locks as errors, not as waits."""
+    database = settings.DATABASES["default"]
+    if "sqlite" in database["ENGINE"]:
+        folder = Path(tempfile.mkdtemp(prefix="taskmaster-tests-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        database["TEST"] = {"NAME": str(folder / "test.sqlite3")}
 
 
 @dataclass(frozen=True)
@@ -106,9 +121,12 @@ def _clean_cache() -> Iterator[None]:
     from django.core.cache import cache
 
     from agents_app.fleet import workers
+    from taskmaster.core import log
 
     cache.clear()
     workers.forget()
+    for variable in (log.request_id, log.org_id, log.task_id):
+        variable.set(None)
     yield
 
 

@@ -1,6 +1,7 @@
 """The load client's own ceiling: what it gets from a server that does nothing."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +28,6 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as sock:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +17,8 @@ from bench.sizes import Size
 from tests.live import until
 
 from .submit import BODY
+
+KEYS = ("p50", "p99")
 
 
 def measure(folder: Path, size: Size) -> Iterator[Result]:
@@ -35,7 +38,9 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
         def theirs() -> float:
             bare[0].write(f"{size.tasks} {alone}\n".encode())
             bare[0].flush()
-            singles["bare"].append(orjson.loads(bare[1].readline()))
+            line = bare[1].readline()
+            assert line, f"bare Celery's sender ended: {(folder / 'sender.log').read_text()[-2000:]}"
+            singles["bare"].append(orjson.loads(line))
             return float(singles["bare"][-1]["perSecond"])
 
         both = compare(mine, theirs, min(5, size.rounds))
@@ -46,9 +51,6 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
         ratio = middle["oursp50"] / middle["barep50"]
         details = {"p99": middle["oursp99"], "baselineP99": middle["barep99"]}
         yield Result("task-alone", middle["oursp50"], "ms p50", middle["barep50"], ratio, details=details)
-
-
-KEYS = ("p50", "p99")
 
 
 def burst(ours: Product, load: LoadProcess, count: int) -> dict[str, Any]:
@@ -75,13 +77,12 @@ def _total(ours: Product, agent: str) -> int:
 
 
 def _spans(ours: Product, agent: str) -> Iterator[tuple[float, float]]:
-    from datetime import datetime
-
     path, cursor = f"/tasks?agentId={agent}&limit=100", ""
     while True:
         page = ours.call("GET", path + cursor)
         for task in page["tasks"]:
-            yield tuple(datetime.fromisoformat(task[key]).timestamp() for key in ("createdAt", "finishedAt"))
+            begun, ended = (datetime.fromisoformat(task[key]).timestamp() for key in ("createdAt", "finishedAt"))
+            yield begun, ended
         if not page["pagination"]["hasMore"]:
             return
         cursor = f"&cursor={page['pagination']['nextCursor']}"

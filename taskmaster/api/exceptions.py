@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions as drf
 
@@ -34,6 +35,9 @@ def translate(error: Exception) -> errors.ApiError:
         return error
     if isinstance(error, drf.ValidationError):
         return errors.ValidationFailed(details=list(_flatten("", error.detail)))
+    if isinstance(error, (OperationalError, InterfaceError)):
+        logger.warning("the database did not answer: %s", type(error).__name__)
+        return errors.Unavailable(retry_after=1)
     for theirs, ours in _TRANSLATED.items():
         if isinstance(error, theirs):
             return ours()

@@ -145,6 +145,12 @@ class Overloaded(ApiError):
     status, code, message = 503, "overloaded", "The server is overloaded; try again shortly."
 
 
+class Unavailable(ApiError):
+    """The database did not answer; nothing was changed."""
+
+    status, code, message = 503, "unavailable", "The service is not available at the moment; try again shortly."
+
+
 class Unhealthy(ApiError):
     """A part that is needed is down; only health answers say this, with what they found."""
 

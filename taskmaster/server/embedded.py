@@ -42,8 +42,12 @@ class Embedded:
 
         recover()
         executor.start()
-        threading.Thread(target=self._worker.start, name="celery-worker", daemon=True).start()
-        threading.Thread(target=self._beat.start, args=(True,), name="celery-beat", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._beat.start, name="celery-beat", daemon=True),
+            threading.Thread(target=self._worker.start, name="celery-worker", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Let what runs finish for a moment; the rest stays in its rows."""
@@ -52,6 +56,8 @@ class Embedded:
         self._beat.stop()
         executor.stop()
         self._worker.stop(in_sighandler=False)
+        for thread in self._threads:
+            thread.join(3)
 
 
 def _only_one(path: Path) -> IO[str]:

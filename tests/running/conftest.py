@@ -34,7 +34,13 @@ def _quiet() -> None:
 def live(installed: Live) -> Live:
     """The installation, all of it running, whatever the test before has done to it."""
     installed.thaw_all()
-    return installed.start()
+    try:
+        return installed.start()
+    except AssertionError:
+        # The test before has failed in the middle of something.
+        installed.kill_all()
+        installed.processes.clear()
+        return installed.start()
 
 
 @pytest.fixture
