@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 from agents_app import dispatch, routing
 from agents_app.models import PRIORITIES, Agent, Task
 from taskmaster.core.clock import now
+from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.errors import InvalidState, NoAgent, NotFound
 from taskmaster.core.ids import new_id
 from taskmaster.core.prepared import Select, Slot, Update, insert
@@ -73,8 +74,14 @@ class Ending:
 
 
 @transaction.atomic(savepoint=False)
-def post_message(*, session: Session, content: str, metadata: dict[str, Any]) -> Message:
-    """Say something. Raises InvalidState in an expired session, NoAgent where nobody could ever answer."""
+def post_message(*, session: Session, content: str, metadata: dict[str, Any], told: bool = True) -> Message:
+    """Say something. Raises InvalidState in an expired session, NoAgent where nobody could ever answer.
+
+    `told` is whether the caller hears of it before the answer is there: then the commit waits for the disk. A caller
+    that waits for the answer has been promised nothing until it comes, and by then the answer's commit has waited.
+    """
+    if not told:
+        commit_without_waiting()
     message = Message(id=new_id("msg"), session=session, position=0, content=content, metadata=metadata)
     message.position, active = _count_in(session, message)
     # Refused before anything is written, also for a message that has to wait.

@@ -97,14 +97,17 @@ class MessageViewSet(ApiViewSet):
         """Say something, and wait for the answer as long as the session's `timeout` allows."""
         session = self.find(_SESSION, session_pk)
         body = self.body()
-        message = talking.post_message(session=session, content=body["content"], metadata=body.get("metadata") or {})
+        streams, at_once = self.streams(request), "respond-async" in request.headers.get("Prefer", "").lower()
+        message = talking.post_message(
+            session=session, content=body["content"], metadata=body.get("metadata") or {}, told=streams or at_once
+        )
         response = answer(message)
-        if self.streams(request):
+        if streams:
             response.wait = wait_for(message, session.timeout, streams=True)
-        elif "respond-async" not in request.headers.get("Prefer", "").lower():
-            response.wait = wait_for(message, session.timeout, as_problem=wants_problem(request._request))
-        else:
+        elif at_once:
             response["Preference-Applied"] = "respond-async"
+        else:
+            response.wait = wait_for(message, session.timeout, as_problem=wants_problem(request._request))
         return response
 
     def retrieve(self, request: Request, session_pk: str, pk: str) -> Reply:

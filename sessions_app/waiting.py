@@ -6,6 +6,7 @@ import orjson
 
 from taskmaster.api.envelope import Reply, refusal, reply
 from taskmaster.api.waits import Wait
+from taskmaster.core.database import make_durable
 from taskmaster.core.errors import AgentFailed, ApiError, InvalidState, NoAgent, NotFound
 from taskmaster.core.prepared import Select, Slot
 
@@ -49,8 +50,11 @@ def ended(keys: list[str]) -> set[str]:
 
 
 def answer_now(pk: str, *, as_problem: bool = False) -> Reply:
-    """The answer as things stand."""
-    return answer(_message(pk), as_problem=as_problem)
+    """The answer as things stand; before a caller is told to come back, the message is safe on the disk."""
+    message = _message(pk)
+    if message.status not in Message.FINISHED:
+        make_durable()
+    return answer(message, as_problem=as_problem)
 
 
 def answer(message: Message, *, as_problem: bool = False) -> Reply:

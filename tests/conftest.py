@@ -3,7 +3,6 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,7 +116,7 @@ def charlie(db: None) -> Person:
 
 
 @pytest.fixture(autouse=True)
-def _clean_cache() -> Iterator[None]:
+def _clean_slate() -> None:
     from django.core.cache import cache
 
     from agents_app.fleet import workers
@@ -127,7 +126,6 @@ def _clean_cache() -> Iterator[None]:
     workers.forget()
     for variable in (log.request_id, log.org_id, log.task_id):
         variable.set(None)
-    yield
 
 
 @pytest.fixture

@@ -22,3 +22,11 @@ def commit_without_waiting() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit TO OFF")
+
+
+def make_durable() -> None:
+    """Return when everything that has been committed until now is on the disk (PostgreSQL)."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # A commit of its own, which waits, and with it all that stands before it in the log.
+            cursor.execute("SELECT pg_logical_emit_message(true, 'taskmaster', 'durable')")

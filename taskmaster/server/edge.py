@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from django.http.response import HttpResponseBase
 
 from taskmaster.api.envelope import Reply, refusal
+from taskmaster.api.exceptions import translate
 from taskmaster.api.idempotency import store_final
 from taskmaster.api.middleware import UNLIMITED
 from taskmaster.api.waits import Wait
@@ -99,9 +100,9 @@ class Edge:
         current = interim["X-Request-ID"]
         try:
             final = await self.in_pool(lambda: _finish(wait), request_id=current)
-        except Exception:
-            logger.exception("a wait's answer could not be made")
-            return interim
+        except Exception as error:
+            # Not the interim reply: its commit may not have reached the disk.
+            final = refusal(translate(error))
         for name, value in interim.items():
             if name not in final:
                 final[name] = value

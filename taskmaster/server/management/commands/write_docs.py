@@ -14,7 +14,7 @@ Made by `manage.py write_docs` from the error classes. Every failure has this bo
 request:
 
 ```json
-{"success": false, "error": "…", "code": "not_found", "details": null, "data": null, "timestamp": "…", "requestId": "req_…"}
+{"success": false, "error": "…", "code": "not_found", "details": null, "data": null, "timestamp": "…", …}
 ```
 
 `error` is for people, `code` is stable, `details` is null or a list of `{"field", "message"}`.
