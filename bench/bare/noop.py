@@ -25,7 +25,12 @@ REDIS = os.environ.get("BARE_REDIS", "")
 QUEUE = os.environ.get("BARE_QUEUE", "bare")
 
 app = Celery("bare", broker=REDIS or "in-process://localhost/", backend=REDIS or None)
-app.conf.update(task_default_queue=QUEUE, worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
+app.conf.update(
+    task_default_queue=QUEUE,
+    result_expires=300,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+)
 
 _arrived = threading.Condition()
 _done: set[str] = set()

@@ -7,10 +7,6 @@ from typing import Any
 
 from django.db import connections
 
-from .conftest import use_a_database_file
-
-use_a_database_file()
-
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
     """The results of the calls, all let go together; the first exception is raised."""
