@@ -17,7 +17,7 @@ from taskmaster.events.log import record
 
 from .models import PRIORITIES, Agent, Task
 
-HISTORY = 20
+HISTORY = 9
 _HISTORY = Select(
     lambda: (
         Task.objects.filter(agent=Slot("agent"), type=Slot("type"), status=Task.COMPLETED)

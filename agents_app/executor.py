@@ -120,7 +120,7 @@ class Executor:
             return room
 
     def _begin(self, task: Task) -> None:
-        request = outcomes.request_for(task)
+        request = outcomes.request_for(task, registry.backend_of(task.agent))
         self._loop.call_soon_threadsafe(self._spawn, task, request)
 
     def _spawn(self, task: Task, request: Request) -> None:
@@ -170,7 +170,8 @@ class Executor:
                 # Its coroutine has not returned yet, but it is over.
                 self._forget(task)
                 for agent_id in waiting:
-                    self.pull(agent_id)
+                    if leases.has_waiting(agent_id):
+                        self.pull(agent_id)
         finally:
             keep_healthy()
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from django.db.models.functions import Coalesce, Now
 
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
-from taskmaster.core.prepared import Scalar, Select, Slot, Update
+from taskmaster.core.prepared import Columns, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record
 
@@ -59,16 +60,18 @@ def runnable() -> "QuerySet[Task]":
 _GATE = Select(
     lambda: Agent.objects.select_for_update(no_key=True).filter(pk=Slot("pk"), deleted_at=None, status=Agent.ACTIVE)
 )
-_RUNNING = Scalar(
+_RUNNING = Columns(
     lambda: (
         Task.objects.filter(agent=Slot("agent"), status=Task.RUNNING)
         .order_by()
         .values("agent_id")
         .annotate(count=Count("*"))
-        .values("count")
+        .values_list("count")
     )
 )
-_RUNNABLE = Select(lambda: runnable()[: AT_MOST + 1])
+# One more than is wanted, to see whether there is more.
+_RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for wanted in range(AT_MOST + 1)]
+_WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
 _LEASE = Update(
     lambda: Task.objects.filter(pk=Slot("pk"), status=Task.QUEUED),
     status=Task.RUNNING,
@@ -100,13 +103,18 @@ def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent
     agent = _GATE.first(pk=agent_id)
     if agent is None or not ready(agent):
         return Claim([], more=False)
-    free = agent.max_concurrent_tasks - _RUNNING.get(0, agent=agent_id)
+    free = agent.max_concurrent_tasks - _RUNNING.value(0, agent=agent_id)
     if free <= 0:
         return Claim([], more=False)
     wanted = min(free, at_most, AT_MOST)
-    found = _RUNNABLE.all(agent=agent_id)
+    found = _RUNNABLE[wanted].all(agent=agent_id)
     tasks = _lease(_within_session_limits(found[:wanted]), agent, worker_id)
     return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
+
+
+def has_waiting(agent_id: str) -> bool:
+    """Whether an agent has anything in its queue: cheaper than a claim in vain."""
+    return bool(_WAITING.all(agent=agent_id))
 
 
 def _within_session_limits(tasks: list[Task]) -> list[Task]:

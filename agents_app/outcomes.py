@@ -18,8 +18,9 @@ logger = logging.getLogger(__name__)
 Outcome = Callable[[], Any]
 
 
-def request_for(task: Task) -> Request:
-    """What the agent is asked, with the conversation before it."""
+def request_for(task: Task, backend: Backend) -> Request:
+    """What the agent is asked, with the conversation before it where the backend makes use of that."""
+    earlier = conversation(task.origin, task) if backend.remembers else []
     return Request(
         task_id=task.pk,
         org_id=task.org_id,
@@ -28,7 +29,7 @@ def request_for(task: Task) -> Request:
         content=task.description,
         session_id=task.session_id,
         is_message=task.origin == "message",
-        messages=[Turn(role, content) for role, content in conversation(task.origin, task)],
+        messages=[Turn(role, content) for role, content in earlier],
         requirements=task.requirements,
         context=task.context,
         config=task.agent.config,

@@ -1,7 +1,9 @@
 """What the agent has already been told in a session."""
 
+import orjson
+
 from agents_app.models import Task
-from taskmaster.core.prepared import Select, Slot
+from taskmaster.core.prepared import Columns, Slot
 
 from .models import Message
 
@@ -9,7 +11,7 @@ from .models import Message
 TURNS = 100
 CHARACTERS = 400_000
 
-_EARLIER = Select(
+_EARLIER = Columns(
     lambda: (
         Message.objects.filter(
             session=Slot("session"),
@@ -17,7 +19,7 @@ _EARLIER = Select(
             position__lt=Message.objects.filter(pk=Slot("pk")).values("position")[:1],
         )
         .order_by("-position")
-        .only("content", "response")[:TURNS]
+        .values_list("content", "response")[:TURNS]
     )
 )
 
@@ -26,8 +28,8 @@ def before_task(task: Task) -> list[tuple[str, str]]:
     """The answered messages before this task's one as (role, content), oldest first."""
     turns: list[tuple[str, str]] = []
     size = 0
-    for message in _EARLIER.all(session=task.session_id, pk=task.origin_id):
-        content, answer = message.content, message.response["content"]
+    for content, response in _EARLIER.all(session=task.session_id, pk=task.origin_id):
+        answer = orjson.loads(response)["content"]
         size += len(content) + len(answer)
         if size > CHARACTERS:
             break

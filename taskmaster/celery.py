@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, worker_ready, worker_shutdown
 from django.conf import settings
+from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskmaster.settings")
@@ -19,8 +20,9 @@ app.conf.update(
     accept_content=["json"],
     task_ignore_result=True,
     task_default_queue="agents",
+    # Not acknowledged: what is lost is sent again by the sweep, and the broker's bookkeeping costs more than the work.
+    task_queues=[Queue("agents", no_ack=True), Queue("sweeps", no_ack=True)],
     task_routes={"agents.work": {"queue": "agents"}, "*.sweep": {"queue": "sweeps"}},
-    task_acks_late=True,
     worker_prefetch_multiplier=4,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,

@@ -31,7 +31,7 @@ def _use_a_database_file() -> None:
     if "sqlite" in database["ENGINE"]:
         folder = Path(tempfile.mkdtemp(prefix="taskmaster-tests-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        database["TEST"] = {"NAME": str(folder / "test.sqlite3")}
+        database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
 
 
 @dataclass(frozen=True)

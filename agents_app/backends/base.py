@@ -80,6 +80,8 @@ class Backend(Protocol):
     """One kind of agent. `run` honours cancellation at once and leaks nothing when it is cancelled."""
 
     name: str
+    # Whether it makes use of a request's earlier messages.
+    remembers: bool
 
     async def run(self, request: Request, reporter: Reporter) -> Answer:
         """Do the work. Raises BackendError for every failure that is the agent's own."""

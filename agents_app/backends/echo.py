@@ -9,6 +9,7 @@ class EchoBackend:
     """A message's content comes back as it is, a task's fields as its result."""
 
     name = "echo"
+    remembers = False
 
     async def run(self, request: Request, reporter: Reporter) -> Answer:
         """Never fails and uses no tokens."""

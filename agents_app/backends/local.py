@@ -34,6 +34,7 @@ class LocalBackend:
     """Answers on this machine's CPU. An agent's config may set `systemPrompt`, `temperature`, a lower `maxTokens`."""
 
     name = "local"
+    remembers = True
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -31,6 +31,7 @@ class OpenAIBackend:
     """
 
     name = "openai"
+    remembers = True
 
     def __init__(self, *, name: str = "openai", make_connector: Connector = connector) -> None:
         self.name = name

@@ -80,8 +80,11 @@ class Task(StateMachine):
     class Meta:
         indexes = [
             # The queue: what an agent does next.
-            models.Index(fields=["agent", "-priority", "id"], name="task_queue", condition=Q(status="queued")),
-            models.Index(fields=["agent", "id"], name="task_running", condition=Q(status="running")),
+            # `status` is in these for SQLite, which would otherwise take the index of all the agent's tasks.
+            models.Index(
+                fields=["agent", "status", "-priority", "id"], name="task_queue", condition=Q(status="queued")
+            ),
+            models.Index(fields=["agent", "status", "id"], name="task_running", condition=Q(status="running")),
             models.Index(fields=["lease_expires_at"], name="task_lease", condition=Q(status="running")),
             models.Index(
                 fields=["agent", "type", "-finished_at"], name="task_history", condition=Q(status="completed")

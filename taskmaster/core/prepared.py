@@ -94,19 +94,24 @@ class Select(_Prepared, Generic[M]):
         return found
 
 
-class Scalar(_Prepared):
-    """A compiled query for one value."""
+class Columns(_Prepared):
+    """A compiled query for some columns (a queryset with `values_list`), given as tuples."""
 
     def __init__(self, build: "Callable[[], QuerySet[Any, Any]]") -> None:
         super().__init__()
         self._build = build
 
-    def get(self, default: Any = None, **values: Any) -> Any:
-        """The first column of the first row, unconverted, or the default."""
+    def all(self, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows, as the driver gives them: JSON is text, and on SQLite a time is text too."""
         with connection.cursor() as cursor:
             self._run(cursor, values)
-            row = cursor.fetchone()
-        return default if row is None else row[0]
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+    def value(self, default: Any = None, **values: Any) -> Any:
+        """The first column of the first row, or the default."""
+        rows = self.all(**values)
+        return rows[0][0] if rows else default
 
     def _compile(self) -> tuple[str, tuple[Any, ...]]:
         sql, parameters = self._build().query.get_compiler(connection=connection).as_sql()

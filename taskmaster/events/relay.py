@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from django.db import connection, transaction
 
 from taskmaster.core.database import keep_healthy
-from taskmaster.core.wakeups import hub
 
 from .models import Event
 
@@ -56,8 +55,6 @@ def number_batch() -> Counter[str]:
             last[org_id] = cursor.fetchone()[0] - count
         if rows:
             cursor.executemany(_NUMBER, list(_numbered(rows, last)))
-    for org_id in counts:
-        hub.send_on_commit(f"events:{org_id}")
     return counts
 
 
