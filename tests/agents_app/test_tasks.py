@@ -153,7 +153,7 @@ def routed(alice, **fields):
     return alice.post("/tasks", {"agentType": "custom", "type": "t", "description": "d"} | fields)
 
 
-def test_a_routed_task_needs_a_fitting_agent(alice, world):
+def test_a_routed_task_needs_a_fitting_agent(alice, world, echo):
     assert routed(alice, capabilities=["code_generation"]).status_code == 202
     before = stored()
     document = refused(routed(alice, capabilities=["code_generation", "juggling"]), 503, "no_agent")
