@@ -16,7 +16,7 @@ from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.prepared import Columns, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
-from taskmaster.events.log import record
+from taskmaster.events.log import record, together
 
 from .models import Agent, Task
 
@@ -145,10 +145,10 @@ def _lease(tasks: list[Task], agent: Agent, worker_id: str) -> list[Task]:
     for task in won:
         task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
         task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
-    if won:
-        record(agent.org_id, *(("task.started", task.news(attempt=task.attempts)) for task in won))
-    for task in won:
-        notify("task.started", task)
+    with together():
+        for task in won:
+            record(agent.org_id, ("task.started", task.news(attempt=task.attempts)))
+            notify("task.started", task)
     return won
 
 
@@ -191,8 +191,9 @@ def _end(task: Task, status: str, **changes: Any) -> bool:
     for name, value in outcome.items():
         setattr(task, name, value)
     told = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
-    record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
-    notify(f"task.{status}", task)
+    with together():
+        record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
+        notify(f"task.{status}", task)
     return True
 
 

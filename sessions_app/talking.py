@@ -18,7 +18,7 @@ from taskmaster.core.errors import InvalidState, NoAgent, NotFound
 from taskmaster.core.ids import new_id
 from taskmaster.core.prepared import Select, Slot, Update, insert
 from taskmaster.core.wakeups import hub
-from taskmaster.events.log import record
+from taskmaster.events.log import record, together
 
 from .models import Message, Session
 
@@ -89,9 +89,10 @@ def post_message(*, session: Session, content: str, metadata: dict[str, Any], to
     task = _task_for(message, agent) if active == message.pk else None
     message.task_id = task.pk if task else ""
     insert([message])
-    record(session.org_id, ("message.queued", message.news()))
-    if task:
-        dispatch.submit(task)
+    with together():
+        record(session.org_id, ("message.queued", message.news()))
+        if task:
+            dispatch.submit(task)
     return message
 
 

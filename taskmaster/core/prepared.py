@@ -150,30 +150,27 @@ class Update(_Prepared):
         return sql, parameters
 
 
-_inserts: dict[type[models.Model], tuple[str, list[Any]]] = {}
+_inserts: dict[type[models.Model], tuple[str, str, list[Any]]] = {}
 
 
 def insert(rows: Iterable[models.Model]) -> None:
-    """Insert new rows of one model, without signals; a key that the database makes is not read back."""
+    """Insert new rows of one model by one statement, without signals; a key that the database makes is not read."""
     found = list(rows)
     if not found:
         return
-    sql, fields = _inserts.get(type(found[0])) or _prepare_insert(type(found[0]))
-    many = [[field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields] for row in found]
+    head, tuple_, fields = _inserts.get(type(found[0])) or _prepare_insert(type(found[0]))
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in found for field in fields]
     with connection.cursor() as cursor:
-        if len(many) == 1:
-            cursor.execute(sql, many[0])
-        else:
-            cursor.executemany(sql, many)
+        cursor.execute(head + ", ".join([tuple_] * len(found)), values)
     for row in found:
         row._state.adding = False
         row._state.db = connection.alias
 
 
-def _prepare_insert(model: type[models.Model]) -> tuple[str, list[Any]]:
+def _prepare_insert(model: type[models.Model]) -> tuple[str, str, list[Any]]:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
     quote = connection.ops.quote_name
     columns = ", ".join(quote(str(field.column)) for field in fields)
-    sql = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({', '.join(['%s'] * len(fields))})"  # noqa: S608
-    _inserts[model] = sql, list(fields)
+    head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608
+    _inserts[model] = head, f"({', '.join(['%s'] * len(fields))})", list(fields)
     return _inserts[model]

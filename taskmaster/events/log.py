@@ -1,5 +1,8 @@
 """Writing to the event log: in the transaction of the change that the event tells of."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +16,13 @@ from .models import Event
 News = tuple[str, dict[str, Any]]
 
 
+class _Gathered(threading.local):
+    events: list[Event] | None = None
+
+
+_gathered = _Gathered()
+
+
 def record(org_id: str, *news: News) -> None:
     """Write events, in order, in the caller's transaction; each is a type of the catalogue and its data."""
     unknown = {kind for kind, _ in news} - EVENT_TYPES
@@ -20,5 +30,28 @@ def record(org_id: str, *news: News) -> None:
         raise ValueError(f"not in the catalogue: {sorted(unknown)}")
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("an event is written in the transaction of its change")
-    insert(Event(org_id=org_id, event_type=kind, data=data) for kind, data in news)
-    transaction.on_commit(relay.wake)
+    events = [Event(org_id=org_id, event_type=kind, data=data) for kind, data in news]
+    if _gathered.events is not None:
+        _gathered.events += events
+    else:
+        _write(events)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Write what is recorded inside by one statement at the end, in the same transaction; nothing, if it fails."""
+    if _gathered.events is not None:
+        yield
+        return
+    _gathered.events = []
+    try:
+        yield
+        _write(_gathered.events)
+    finally:
+        _gathered.events = None
+
+
+def _write(events: list[Event]) -> None:
+    insert(events)
+    if events:
+        transaction.on_commit(relay.wake)

@@ -26,6 +26,10 @@ _ADVISORY_LOCK = 0x7461736B  # "task"
 
 _UNNUMBERED = "SELECT number, org_id FROM events_event WHERE sequence IS NULL ORDER BY number LIMIT %s"
 _NUMBER = "UPDATE events_event SET sequence = %s WHERE number = %s"
+_NUMBER_MANY = """
+    UPDATE events_event SET sequence = given.sequence
+    FROM unnest(%s::bigint[], %s::bigint[]) AS given (sequence, number) WHERE events_event.number = given.number
+"""
 _MOVE_CURSOR = """
     INSERT INTO events_eventcursor (org_id, last_sequence) VALUES (%s, %s)
     ON CONFLICT (org_id) DO UPDATE SET last_sequence = events_eventcursor.last_sequence + excluded.last_sequence
@@ -53,8 +57,11 @@ def number_batch() -> Counter[str]:
         for org_id, count in counts.items():
             cursor.execute(_MOVE_CURSOR, [org_id, count])
             last[org_id] = cursor.fetchone()[0] - count
-        if rows:
-            cursor.executemany(_NUMBER, list(_numbered(rows, last)))
+        numbered = list(_numbered(rows, last))
+        if numbered and connection.vendor == "postgresql":
+            cursor.execute(_NUMBER_MANY, [list(column) for column in zip(*numbered, strict=True)])
+        elif numbered:
+            cursor.executemany(_NUMBER, numbered)
     return counts
 
 
