@@ -208,12 +208,13 @@ REST_FRAMEWORK = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"only-faults": {"()": "taskmaster.core.log.OnlyFaults"}},
     "formatters": {"json": {"()": "taskmaster.core.log.JsonFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # Every 4xx is in the answer already.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["only-faults"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "daphne": {"level": "WARNING"},
         "celery": {"level": "WARNING"},

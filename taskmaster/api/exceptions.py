@@ -34,7 +34,9 @@ def translate(error: Exception) -> errors.ApiError:
     if isinstance(error, errors.ApiError):
         return error
     if isinstance(error, drf.ValidationError):
-        return errors.ValidationFailed(details=list(_flatten("", error.detail)))
+        details = list(_flatten("", error.detail))
+        said = "; ".join(f"{entry['field']}: {entry['message']}" for entry in details[:3])
+        return errors.ValidationFailed(said, details=details)
     if isinstance(error, (OperationalError, InterfaceError)):
         logger.warning("the database did not answer: %s", type(error).__name__)
         return errors.Unavailable(retry_after=1)

@@ -16,6 +16,14 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskN
 _OWN = {"time", "level", "logger", "message", "exception"}
 
 
+class OnlyFaults(logging.Filter):
+    """Keeps what is wrong with the server: an agent that failed or is missing is news for its caller alone."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is kept."""
+        return getattr(record, "status_code", None) not in (502, 503)
+
+
 class JsonFormatter(logging.Formatter):
     """One line of JSON a record; what was passed as `extra` becomes members."""
 

@@ -127,3 +127,9 @@ def test_an_extra_that_is_too_deep_to_be_shown_is_named(written: Written) -> Non
 
 def test_line_breaks_in_a_message_forge_no_second_line(written: Written) -> None:
     assert written('a\n{"level": "error"}\r\u2028b')["message"] == 'a\n{"level": "error"}\r\u2028b'
+
+
+@pytest.mark.parametrize(("status", "kept"), [(500, True), (502, False), (503, False), (None, True)])
+def test_an_agents_failure_is_no_fault_of_the_server(status, kept):
+    entry = logging.makeLogRecord({"msg": "said", **({} if status is None else {"status_code": status})})
+    assert log.OnlyFaults().filter(entry) is kept
