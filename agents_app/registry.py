@@ -56,7 +56,9 @@ def unready(agent: Agent) -> Unready | None:
 def unready_backends() -> dict[str, Any]:
     """The backends that this process cannot run whatever an agent's configuration says, and why."""
     why = BACKENDS["local"].unready({})
-    return {"local": {"reason": why.reason, "forGood": why.for_good}} if why else {}
+    if why is None:
+        return {}
+    return {"local": {"reason": why.reason, "forGood": why.for_good, "state": LOCAL_MODEL.status().state}}
 
 
 @transaction.atomic

@@ -49,7 +49,10 @@ def _local_model() -> str:
     if None in unready:
         return HEALTHY
     off = registry.BACKENDS["local"].unready({})
-    return UNCONFIGURED if off and off.for_good else DEGRADED
+    if off and off.for_good:
+        return UNCONFIGURED
+    # Still coming, or not to be had.
+    return UNHEALTHY if any(why and why["state"] == "failed" for why in unready) else DEGRADED
 
 
 def _unconfigured() -> str:
@@ -100,8 +103,10 @@ checker = Checker()
 
 
 def overall(components: dict[str, str]) -> str:
-    """The whole: unhealthy where a needed part is down, degraded where another one is not as it should be."""
+    """The whole: unhealthy where a needed part is down, degraded where any other one is.
+
+    A degraded part, such as a model whose weights are still coming in, leaves the whole healthy.
+    """
     if any(components[name] == UNHEALTHY for name in NEEDED):
         return UNHEALTHY
-    troubled = {UNHEALTHY, DEGRADED} & set(components.values())
-    return DEGRADED if troubled else HEALTHY
+    return DEGRADED if UNHEALTHY in components.values() else HEALTHY
