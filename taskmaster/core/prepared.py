@@ -7,6 +7,7 @@ What the ORM makes of the queryset is kept, as SQL with slots for the values; ro
 converters, so that a prepared query gives exactly what the queryset would.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -31,6 +32,9 @@ class Slot(Expression):
         return "%s", [self]
 
 
+_compiling = threading.RLock()
+
+
 class _Prepared:
     """SQL and its parameters, made at the first use: before that the database is not known."""
 
@@ -41,11 +45,16 @@ class _Prepared:
     def _compile(self) -> tuple[str, tuple[Any, ...]]:
         raise NotImplementedError
 
+    def _prepare(self) -> None:
+        with _compiling:
+            if not self._sql:
+                # The SQL last: whoever sees it finds all the rest.
+                sql, self._parameters = self._compile()
+                self._sql = sql
+
     def _run(self, cursor: Any, values: dict[str, Any]) -> None:
         if not self._sql:
-            # Last, since another thread may look at it meanwhile.
-            sql, self._parameters = self._compile()
-            self._sql = sql
+            self._prepare()
         filled = [_adapted(values[p.name]) if isinstance(p, Slot) else p for p in self._parameters]
         cursor.execute(self._sql, filled)
 

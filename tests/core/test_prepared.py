@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import models
+from django.db import connections, models
 from django.db.models import F
 
 from agents_app.models import Agent, Task
@@ -11,6 +11,7 @@ from taskmaster.core.clock import now
 from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
 from taskmaster.events.models import Event
 from taskmaster.orgs.models import ApiToken
+from tests.api.racing import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -128,3 +129,12 @@ def test_an_update_returns_what_the_row_has_become(agent):
     )
     assert prepared.one(pk=task.pk) == (5, "queued")
     assert prepared.one(pk="task_none") is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_threads_may_be_the_first_to_use_it(alice):
+    for _ in range(20):
+        prepared = Select(lambda: ApiToken.objects.select_related("org").filter(org=Slot("org")))
+        found = at_once(*[lambda prepared=prepared: prepared.first(org=alice.org.pk).org.slug] * 8)
+        assert found == ["wonderland"] * 8
+    connections.close_all()
