@@ -133,18 +133,23 @@ def test_an_update_returns_what_the_row_has_become(agent):
     assert prepared.one(pk="task_none") is None
 
 
-class SlowSlot(Slot):
-    """Takes its time to compile, each time longer, so that several compile at once and end apart."""
+def slow_to_compile(turn=count(1)):
+    """A queryset that takes its time to compile, each time longer: several begin at once and end apart."""
+    rows = ApiToken.objects.select_related("org").filter(org=Slot("org"))
+    compiler_of = rows.query.get_compiler
 
-    turn = count(1)
+    def get_compiler(**options):
+        compiler = compiler_of(**options)
+        as_sql = compiler.as_sql
+        compiler.as_sql = lambda: (time.sleep(next(turn) * 0.02), as_sql())[1]
+        return compiler
 
-    def as_sql(self, compiler, connection):
-        time.sleep(next(self.turn) * 0.01)
-        return super().as_sql(compiler, connection)
+    rows.query.get_compiler = get_compiler
+    return rows
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_threads_may_be_the_first_to_use_it(alice):
-    prepared = Select(lambda: ApiToken.objects.select_related("org").filter(org=SlowSlot("org")))
+    prepared = Select(slow_to_compile)
     found = at_once(*[lambda: prepared.first(org=alice.org.pk).org.slug] * 6)
     assert found == ["wonderland"] * 6
