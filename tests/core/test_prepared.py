@@ -133,7 +133,10 @@ def test_an_update_returns_what_the_row_has_become(agent):
     assert prepared.one(pk="task_none") is None
 
 
-def slow_to_compile(turn=count(1)):
+turn = count(1)
+
+
+def slow_to_compile():
     """A queryset that takes its time to compile, each time longer: several begin at once and end apart."""
     rows = ApiToken.objects.select_related("org").filter(org=Slot("org"))
     compiler_of = rows.query.get_compiler
