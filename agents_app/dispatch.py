@@ -43,7 +43,11 @@ def submit(task: Task) -> Task:
 
 
 def wake(agent_id: str) -> None:
-    """Tell a worker, after the commit, that this agent has something to do: this very process, if it is one."""
+    """Tell whoever can do it, after the commit, that this agent has something to do.
+
+    That is the agent's runners, who wait for a lease, and a worker of ours: this very process, if it is one.
+    """
+    hub.send_on_commit(f"lease:{agent_id}")
     from .executor import executor
     from .tasks import work
 
@@ -90,5 +94,5 @@ def estimated_duration(agent: Agent, type: str) -> int:
 def agents_with_work() -> list[str]:
     """The agents that have something they could run now: whom the sweep wakes."""
     due = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), status=Task.QUEUED)
-    ready = due.filter(agent__status=Agent.ACTIVE, agent__deleted_at=None)
+    ready = due.filter(agent__status=Agent.ACTIVE, agent__deleted_at=None).exclude(agent__backend="runner")
     return list(ready.order_by().values_list("agent_id", flat=True).distinct())

@@ -22,7 +22,7 @@ from taskmaster.core import log
 from taskmaster.core.database import keep_healthy
 from taskmaster.core.wakeups import hub
 
-from . import dispatch, leases, outcomes, registry
+from . import dispatch, leases, outcomes, registry, runners
 from .backends.base import Request
 from .models import Task, Worker
 from .models.worker import BEAT_SECONDS
@@ -234,7 +234,10 @@ executor = Executor()
 
 
 def recover() -> None:
-    """At the start of a mode in which no other worker can be alive: take back whatever the last process held."""
-    for task in Task.objects.filter(status=Task.RUNNING):
+    """At the start of a mode in which no other worker can be alive: take back whatever the last process held.
+
+    Runners live elsewhere and keep what they hold.
+    """
+    for task in Task.objects.filter(status=Task.RUNNING).exclude(worker_id=runners.BACKEND):
         leases.lose(task, overdue=False)
     Worker.objects.all().delete()

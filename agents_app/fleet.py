@@ -11,7 +11,7 @@ from django.db.models import Count, Max
 from taskmaster.core.clock import iso
 from taskmaster.core.prepared import Select, Slot
 
-from . import registry
+from . import registry, runners
 from .models import Agent, Task, Worker
 
 FRESH_SECONDS = 1.0
@@ -51,6 +51,8 @@ workers = _Workers()
 def trouble(agent: Agent) -> str | None:
     """Why nothing would run its work at the moment, or None."""
     name = registry.backend_of(agent).name
+    if name == runners.BACKEND:
+        return None if runners.is_present(agent) else "No runner is there."
     here = registry.unready(agent)
     if here and here.for_good:
         return here.reason
@@ -86,13 +88,15 @@ def shown(agent: Agent, running: int) -> dict[str, Any]:
         "reason": reason,
         "currentTasks": running,
         "load": round(min(1.0, running / agent.max_concurrent_tasks), 4),
-        "lastHeartbeat": iso(last_heartbeat()),
+        "lastHeartbeat": iso(last_heartbeat(agent)),
         "createdAt": iso(agent.created_at),
     }
 
 
-def last_heartbeat() -> datetime | None:
-    """When a worker, any of which can run any agent, was last heard of."""
+def last_heartbeat(agent: Agent) -> datetime | None:
+    """When its runner was last heard of, or, for an agent of ours, a worker, any of which can run it."""
+    if agent.backend == runners.BACKEND:
+        return agent.last_heartbeat
     workers.live()
     return workers.last_beat
 
@@ -107,5 +111,5 @@ def status_document(agent: Agent) -> dict[str, Any]:
         "status": status,
         "reason": reason,
         "currentTasks": current,
-        "lastHeartbeat": iso(last_heartbeat()),
+        "lastHeartbeat": iso(last_heartbeat(agent)),
     }

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -72,16 +72,22 @@ _RUNNING = Columns(
 # One more than is wanted, to see whether there is more.
 _RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for wanted in range(AT_MOST + 1)]
 _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
-_LEASE = Update(
-    lambda: Task.objects.filter(pk=Slot("pk"), status=Task.QUEUED),
-    status=Task.RUNNING,
-    lease=Slot("lease"),
-    worker_id=Slot("worker"),
-    lease_expires_at=Now() + timedelta(seconds=LEASE_SECONDS),
-    attempts=F("attempts") + 1,
-    started_at=Slot("now", models.DateTimeField()),
-    progress=0,
-)
+
+
+@cache
+def _leasing(seconds: float) -> Update:
+    return Update(
+        lambda: Task.objects.filter(pk=Slot("pk"), status=Task.QUEUED),
+        status=Task.RUNNING,
+        lease=Slot("lease"),
+        worker_id=Slot("worker"),
+        lease_expires_at=Now() + timedelta(seconds=seconds),
+        attempts=F("attempts") + 1,
+        started_at=Slot("now", models.DateTimeField()),
+        progress=0,
+    )
+
+
 _OUTCOME = {"result", "error", "error_code", "progress", "tokens_used", "backend", "model", "truncated", "finished_at"}
 _END = Update(
     lambda: Task.objects.filter(pk=Slot("pk"), lease=Slot("lease"), status=Task.RUNNING),
@@ -92,13 +98,22 @@ _END = Update(
 
 
 @transaction.atomic
-def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent], bool]) -> Claim:
+def claim(
+    agent_id: str,
+    worker_id: str,
+    at_most: int,
+    *,
+    ready: Callable[[Agent], bool],
+    seconds: float = LEASE_SECONDS,
+    lossy: bool = True,
+) -> Claim:
     """Lease up to `at_most` of an agent's waiting tasks, never more than the agent may run at once.
 
-    `ready` says whether this worker can run that agent's backend at the moment.
+    `ready` says whether this worker can run that agent's backend at the moment; the leases are for `seconds`. A lossy
+    claim does not wait for the disk: lost in a crash, it leaves the task waiting and its holder without the lease.
     """
-    # A claim that is lost in a crash leaves the task waiting, and its holder without the lease to end it.
-    commit_without_waiting()
+    if lossy:
+        commit_without_waiting()
     # The agent's row is the gate: of many claims at once each sees what the one before it took.
     agent = _GATE.first(pk=agent_id)
     if agent is None or not ready(agent):
@@ -108,7 +123,7 @@ def claim(agent_id: str, worker_id: str, at_most: int, *, ready: Callable[[Agent
         return Claim([], more=False)
     wanted = min(free, at_most, AT_MOST)
     found = _RUNNABLE[wanted].all(agent=agent_id)
-    tasks = _lease(_within_session_limits(found[:wanted]), agent, worker_id)
+    tasks = _lease(_within_session_limits(found[:wanted]), agent, worker_id, seconds)
     return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
 
 
@@ -138,10 +153,10 @@ def _fits(task: Task, taken: list[Task]) -> bool:
     return busy + sum(other.session_id == task.session_id for other in taken) < (task.session_limit or 0)
 
 
-def _lease(tasks: list[Task], agent: Agent, worker_id: str) -> list[Task]:
-    lease, moment = secrets.token_urlsafe(24), now()
+def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:
+    lease, moment, take = secrets.token_urlsafe(24), now(), _leasing(seconds)
     # One that a cancel came between for is left out.
-    won = [task for task in tasks if _LEASE(pk=task.pk, lease=lease, worker=worker_id, now=moment)]
+    won = [task for task in tasks if take(pk=task.pk, lease=lease, worker=worker_id, now=moment)]
     for task in won:
         task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
         task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent

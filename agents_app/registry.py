@@ -16,6 +16,7 @@ from .backends.base import Backend, Unready
 from .backends.echo import EchoBackend
 from .backends.local import LocalBackend
 from .backends.openai import OpenAIBackend
+from .backends.runner import RunnerBackend
 from .local_model.settings import LocalModelSettings
 from .local_model.supervisor import LocalModel
 from .models import Agent, Task
@@ -28,6 +29,7 @@ BACKENDS: dict[str, Backend] = {
     "local": LocalBackend(LOCAL_MODEL),
     "openai": OpenAIBackend(),
     "echo": EchoBackend(),
+    "runner": RunnerBackend(),
 }
 
 # What stands in for a backend that is not configured.

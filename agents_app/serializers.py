@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from taskmaster.api.fields import Choice, FreeForm, Text, Texts, Whole
+from taskmaster.api.fields import Choice, Flag, Fraction, FreeForm, Text, Texts, Whole
 
 from .models import AGENT_TYPES, PRIORITIES
 from .registry import CHOICES
@@ -40,6 +40,38 @@ class TaskIn(serializers.Serializer[Any]):
     context: Any = FreeForm(required=False)
     timeout = Whole(required=False, min_value=1_000, max_value=86_400_000)
     sessionId = Text(required=False, allow_null=True, max_length=64, source="session_id")
+
+
+class LeaseIn(serializers.Serializer[Any]):
+    """Asking for work; `wait` is how long, in milliseconds."""
+
+    wait = Whole(required=False, min_value=0, max_value=30_000)
+
+
+class Held(serializers.Serializer[Any]):
+    """A report on a leased task."""
+
+    leaseToken = Text(max_length=64, source="token")
+
+
+class ProgressIn(Held):
+    """How far it is, 0 to 1."""
+
+    progress = Fraction()
+    message = Text(required=False, allow_blank=True, max_length=10_000)
+
+
+class CompleteIn(Held):
+    """How it ended well; the `content` of a result is what a session's message is answered."""
+
+    result = FreeForm()
+
+
+class FailIn(Held):
+    """How it failed; `retryable` asks for another attempt."""
+
+    error = Text(max_length=10_000)
+    retryable = Flag(required=False)
 
 
 class RoutedTaskIn(TaskIn):

@@ -27,8 +27,8 @@ TASK_FILTERS = {
 TASK_STATUSES = (*Task.UNFINISHED, *Task.FINISHED)
 
 
-_AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
-_TASK = Select(lambda: Task.objects.filter(pk=Slot("pk"), org=Slot("org")))
+AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
+TASK = Select(lambda: Task.objects.filter(pk=Slot("pk"), org=Slot("org")))
 
 
 def agents_of(view: ApiViewSet) -> "QuerySet[Agent]":
@@ -71,22 +71,22 @@ class AgentViewSet(ApiViewSet):
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One agent."""
-        return reply({"agent": self._shown(self.find(_AGENT, pk))})
+        return reply({"agent": self._shown(self.find(AGENT, pk))})
 
     def partial_update(self, request: Request, pk: str) -> Reply:
         """Change its name, backend, configuration, capabilities or limit."""
-        agent = self.find(_AGENT, pk)
+        agent = self.find(AGENT, pk)
         registry.change(agent, self.body())
         return reply({"agent": self._shown(agent)})
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """Delete it; what waits for it is cancelled."""
-        registry.delete(self.find(_AGENT, pk))
+        registry.delete(self.find(AGENT, pk))
         return reply({"message": "Agent deleted"})
 
     def status(self, request: Request, pk: str) -> Reply:
         """How it is doing, and what it is doing."""
-        return reply({"status": fleet.status_document(self.find(_AGENT, pk))})
+        return reply({"status": fleet.status_document(self.find(AGENT, pk))})
 
     def pause(self, request: Request, pk: str) -> Reply:
         """Start nothing new; what runs goes on."""
@@ -98,7 +98,7 @@ class AgentViewSet(ApiViewSet):
 
     def _set(self, request: Request, pk: str, status: str) -> Reply:
         optional_body(request._request)
-        agent = self.find(_AGENT, pk)
+        agent = self.find(AGENT, pk)
         registry.set_status(agent, status)
         return reply({"agent": self._shown(agent)})
 
@@ -107,7 +107,7 @@ class AgentViewSet(ApiViewSet):
 
     def submit(self, request: Request, pk: str) -> Reply:
         """Queue a task at this agent, whatever state it is in."""
-        agent = self.find(_AGENT, pk)
+        agent = self.find(AGENT, pk)
         return accepted(dispatch.submit(dispatch.task_for(agent, **with_session(self, self.body()))), agent)
 
 
@@ -166,4 +166,4 @@ class TaskViewSet(ApiViewSet):
         return reply({"task": dispatch.retry(self._task(pk)).public()})
 
     def _task(self, pk: str) -> Task:
-        return self.find(_TASK, pk)
+        return self.find(TASK, pk)

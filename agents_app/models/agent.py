@@ -37,6 +37,7 @@ class Agent(models.Model):
     default_duration = models.PositiveIntegerField(
         default=60_000, help_text="Milliseconds, told until there is a history."
     )
+    last_heartbeat = models.DateTimeField(null=True, blank=True, editable=False, help_text="Of its runners, if any.")
     created_at = models.DateTimeField(default=now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -28,6 +28,19 @@ class Whole(serializers.IntegerField):
         return data
 
 
+class Fraction(serializers.FloatField):
+    """A number from 0 to 1; true is none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"min_value": 0, "max_value": 1, **options})
+
+    def to_internal_value(self, data: Any) -> float:
+        """The number itself."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            raise serializers.ValidationError("must be a number from 0 to 1")
+        return float(data)
+
+
 class Flag(serializers.BooleanField):
     """true or false."""
 

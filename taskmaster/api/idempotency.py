@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from taskmaster.core.clock import now
 from taskmaster.core.errors import IdempotencyConflict, ValidationFailed
 from taskmaster.core.secret_box import seal, unseal
-from taskmaster.core.subscriptions import resume_wait
+from taskmaster.core.subscriptions import can_resume, resume_wait
 
 from .envelope import Reply, refusal
 from .exceptions import translate
@@ -68,7 +68,7 @@ def _first(row: IdempotencyKey, handler: Callable[..., Reply], request: Any, *ar
             response = handler(request, *args, **kwargs)
     except Exception as error:
         response = refusal(translate(error), request)
-    if response.status_code in NOT_STORED:
+    if response.status_code in NOT_STORED or (response.wait and not can_resume(response.wait.key)):
         raise _NotStored(response)
     store(row, response)
     if response.wait:

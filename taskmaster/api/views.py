@@ -64,6 +64,11 @@ class ApiViewSet(ViewSet):
         """The body, checked by the action's serializer. Raises BadRequest, UnsupportedMediaType or ValidationFailed."""
         return dict(_checker(self.bodies[self.action]).run_validation(read_body(self.request._request)))
 
+    def optional_body(self) -> dict[str, Any]:
+        """The same for an action whose body may be empty."""
+        raw = optional_body(self.request._request)
+        return dict(_checker(self.bodies[self.action]).run_validation(raw))
+
     def find(self, query: Select[M], pk: str, **ids: str) -> M:
         """The organization's object with this id, by a query with the slots `pk` and `org`. Raises NotFound.
 

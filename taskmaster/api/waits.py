@@ -13,14 +13,15 @@ class Wait:
     """A wait for the signal `key`, at most `seconds`.
 
     `finish` is called in a worker thread when the signal came or the time is over; it looks at the database and
-    returns the answer, or the interim one if it is still not there. `ended` takes the keys of many waits and returns
+    returns the answer, or the interim one if it is still not there, or None where the wait is to go on, as when
+    several wait for what one can have. `ended` takes the keys of many waits and returns
     those that have ended: the sweep behind a lost signal, one query for all. `streams` asks for server-sent events:
     what comes under `live_key` on the way, then `last_event` with the final object.
     """
 
     key: str
     seconds: float
-    finish: Callable[[], "Reply"]
+    finish: Callable[[], "Reply | None"]
     ended: Callable[[list[str]], set[str]]
     streams: bool = False
     live_key: str = ""

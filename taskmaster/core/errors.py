@@ -91,6 +91,12 @@ class InvalidState(Conflict):
     code = "invalid_state"
 
 
+class LeaseLost(Conflict):
+    """The lease token is wrong, late or used; nothing was changed."""
+
+    code, message = "lease_lost", "This lease is not held any more."
+
+
 class IdempotencyConflict(Conflict):
     """The key was used before with another request."""
 

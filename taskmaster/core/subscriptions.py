@@ -34,6 +34,11 @@ def conversation(origin: str, subject: Any) -> list[tuple[str, str]]:
     return import_string(path)(subject) if path else []
 
 
+def can_resume(key: str) -> bool:
+    """Whether a wait with this key can be taken up again."""
+    return key.partition(":")[0] in RESUMED_WAITS
+
+
 def resume_wait(key: str) -> Any:
     """The wait with this key, such as `message:msg_…`, begun anew."""
     kind, _, subject = key.partition(":")

@@ -93,25 +93,34 @@ class Edge:
 
     async def _held(self, wait: Wait, interim: Reply, gone: Gone) -> HttpResponseBase:
         """The answer when it is there, or what there is when the time is over."""
-        await self.holding.until(wait, gone)
-        if gone.left:
-            # Nobody was told anything: the same Idempotency-Key again must find the wait as it was.
+        deadline = asyncio.get_running_loop().time() + wait.seconds
+        final: Reply | None = None
+        with self.holding.listening(wait, gone):
+            more = True
+            while more and final is None:
+                more = await self.holding.signal(gone, deadline)
+                if gone.left:
+                    # Nobody was told anything: the same Idempotency-Key again must find the wait as it was.
+                    return interim
+                final = await self._look(wait, interim["X-Request-ID"])
+        if final is None:
             return interim
-        current = interim["X-Request-ID"]
-        try:
-            final = await self.in_pool(lambda: _finish(wait), request_id=current)
-        except Exception as error:
-            # Not the interim reply: its commit may not have reached the disk.
-            final = refusal(translate(error))
         for name, value in interim.items():
             if name not in final:
                 final[name] = value
         return final
 
+    async def _look(self, wait: Wait, request_id: str) -> Reply | None:
+        try:
+            return await self.in_pool(lambda: _finish(wait), request_id=request_id)
+        except Exception as error:
+            # Not the interim reply: its commit may not have reached the disk.
+            return refusal(translate(error))
 
-def _finish(wait: Wait) -> Reply:
+
+def _finish(wait: Wait) -> Reply | None:
     final = wait.finish()
-    if wait.idempotency is not None:
+    if final is not None and wait.idempotency is not None:
         store_final(wait.idempotency, final)
     return final
 

@@ -51,8 +51,9 @@ class Holding:
             extension["on_disconnect"](gone.leave)
         return gone
 
-    async def until(self, wait: Wait, gone: asyncio.Event) -> None:
-        """Return when the signal comes, when the time is over, or when nobody waits any more."""
+    @contextmanager
+    def listening(self, wait: Wait, gone: Gone) -> Iterator[None]:
+        """Set `gone` at each signal of the wait, for as long as the block runs."""
 
         def signalled(_: Any) -> None:
             gone.set()
@@ -60,12 +61,19 @@ class Holding:
         hub.listen(wait.key, signalled)
         try:
             with self.entered(wait, gone):
-                async with asyncio.timeout(wait.seconds):
-                    await gone.wait()
-        except TimeoutError:
-            return
+                yield
         finally:
             hub.unlisten(wait.key, signalled)
+
+    async def signal(self, gone: Gone, deadline: float) -> bool:
+        """Wait for the next signal; False where the time is over, or the server ends."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await gone.wait()
+        except TimeoutError:
+            return False
+        gone.clear()
+        return not self.closing
 
     @contextmanager
     def entered(self, wait: Wait, gone: asyncio.Event) -> Iterator[None]:
