@@ -22,6 +22,10 @@ KINDS: dict[str, list[Any]] = {
     "choices": [None, True, 5, "read", {}, [], [None], [5], [[]], ["no such thing"]],
     "object": [None, True, 5, "x", [], [["a", 1]]],
     "rate": [None, True, 5, "", "1000", "1000/15", "0/15m", "-1/15m", "1000/15y", "1000/15m\n", [], {}],
+    "wait": [None, True, 1.5, "5", "", [], {}, -1, 30_001],
+    "fraction": [None, True, "0.5", "", [], {}, -0.1, 1.1, 2],
+    "flag": [None, "true", 1, 0, "", [], {}],
+    "note": [None, True, 5, [], {}],
     "moment": [True, 5, "", "tomorrow", "2100-01-01", "2100-01-01T00:00:00", "2100-13-01T00:00:00Z", LONG_AGO, [], {}],
 }
 
@@ -199,6 +203,8 @@ ROUTES = [
     Route("GET", "/agents/{agent}/status", "read"),
     Route("POST", "/agents/{agent}/pause", "write"),
     Route("POST", "/agents/{agent}/resume", "write"),
+    Route("POST", "/agents/{runner}/heartbeat", "agents"),
+    Route("POST", "/agents/{runner}/lease", "agents", 200, lambda world: {"wait": 0}, fields={"wait": "wait"}),
     Route(
         "POST",
         "/agents/{agent}/tasks",
@@ -229,6 +235,33 @@ ROUTES = [
     Route("GET", "/tasks/{task}", "read"),
     Route("POST", "/tasks/{task}/cancel", "write"),
     Route("POST", "/tasks/{cancelled_task}/retry", "write"),
+    Route(
+        "POST",
+        "/tasks/{leased_task}/progress",
+        "agents",
+        200,
+        lambda world: {"leaseToken": world.lease["leaseToken"], "progress": 0.5, "message": "half"},
+        fields={"leaseToken": "text", "progress": "fraction", "message": "note"},
+        required=("leaseToken", "progress"),
+    ),
+    Route(
+        "POST",
+        "/tasks/{leased_task}/complete",
+        "agents",
+        200,
+        lambda world: {"leaseToken": world.lease["leaseToken"], "result": {"content": "done"}},
+        fields={"leaseToken": "text", "result": "object"},
+        required=("leaseToken", "result"),
+    ),
+    Route(
+        "POST",
+        "/tasks/{leased_task}/fail",
+        "agents",
+        200,
+        lambda world: {"leaseToken": world.lease["leaseToken"], "error": "it broke", "retryable": False},
+        fields={"leaseToken": "text", "error": "text", "retryable": "flag"},
+        required=("leaseToken", "error"),
+    ),
     Route("GET", "/sessions", "read", items="sessions", filters=("status", "agentType")),
     Route(
         "POST",

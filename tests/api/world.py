@@ -58,6 +58,21 @@ class World:
         return self._made(f"/tasks/{self.submit()}/cancel")["task"]["id"]
 
     @cached_property
+    def runner(self) -> str:
+        body = {"name": "runner", "type": "custom", "backend": "runner", "capabilities": ["code_generation"]}
+        return self._made("/agents", body)["agent"]["id"]
+
+    @cached_property
+    def lease(self) -> dict[str, Any]:
+        """What a runner got for its lease call."""
+        self._made(f"/agents/{self.runner}/tasks", {"type": "review", "description": "look at it"})
+        return self._made(f"/agents/{self.runner}/lease")
+
+    @cached_property
+    def leased_task(self) -> str:
+        return self.lease["task"]["id"]
+
+    @cached_property
     def token(self) -> str:
         return self._made("/tokens", {"name": "spare", "scopes": ["read"]})["token"]["id"]
 
