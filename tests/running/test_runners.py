@@ -1,9 +1,11 @@
 """Runners over the network: a lease that waits."""
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.live import Live
+from tests.live import ROOT, Live
 
 
 def made(live: Live) -> str:
@@ -44,3 +46,17 @@ def test_a_runner_answers_a_waiting_message(live: Live) -> None:
             assert other.post(f"/tasks/{leased['task']['id']}/complete", json=result).status_code == 200
         answer = asked.result(20)
     assert (answer.status_code, answer.json()["response"]["content"]) == (200, "me")
+
+
+def test_the_example_answers(live: Live) -> None:
+    agent = made(live)
+    names = {"TM_URL": live.base, "TM_ORG": live.org, "TM_TOKEN": live.token, "TM_AGENT": agent}
+    runner = subprocess.Popen([sys.executable, ROOT / "examples" / "runner.py"], env=names)
+    try:
+        with live.client() as client:
+            session = client.post("/sessions", json={"agentType": "custom", "agentId": agent}).json()["session"]["id"]
+            answer = client.post(f"/sessions/{session}/messages", json={"content": "one two three"})
+        assert (answer.status_code, answer.json()["response"]["content"]) == (200, "3 words")
+    finally:
+        runner.kill()
+        runner.wait()
