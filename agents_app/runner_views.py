@@ -25,7 +25,7 @@ class RunnerViewSet(ApiViewSet):
         """A runner is there."""
         optional_body(request._request)
         agent = self._agent(pk)
-        runners.heartbeat(agent)
+        runners.heartbeat(agent.pk)
         agent.refresh_from_db(fields=["last_heartbeat"])
         return reply({"agent": fleet.shown(agent, fleet.running_counts([agent]).get(agent.pk, 0))})
 
@@ -33,7 +33,7 @@ class RunnerViewSet(ApiViewSet):
         """The agent's next task; with `wait`, as soon as there is one."""
         agent = self._agent(pk)
         wait = self.optional_body().get("wait", 0)
-        runners.heartbeat(agent)
+        runners.heartbeat(agent.pk)
         leased = runners.lease(agent.pk)
         if leased:
             return reply(leased.public())
@@ -77,6 +77,7 @@ class ReportViewSet(ApiViewSet):
         if task.status == Task.CANCELLED:
             return reply({"cancelled": True, "leaseExpiresAt": None})
         expires = runners.progress(task, body["token"], body["progress"], body.get("message", ""))
+        runners.heartbeat(task.agent_id)
         return reply({"cancelled": False, "leaseExpiresAt": expires})
 
     def complete(self, request: Request, pk: str) -> Reply:

@@ -46,9 +46,9 @@ class Lease:
 NOTHING: dict[str, Any] = {"task": None, "leaseToken": None, "leaseExpiresAt": None}
 
 
-def heartbeat(agent: Agent) -> None:
-    """A runner of this agent is there; a lease call counts as one."""
-    Agent.objects.filter(pk=agent.pk).update(last_heartbeat=now())
+def heartbeat(agent_id: str) -> None:
+    """A runner of this agent is there; a lease call and a progress report count as one."""
+    Agent.objects.filter(pk=agent_id).update(last_heartbeat=now())
 
 
 def is_present(agent: Agent) -> bool:

@@ -82,11 +82,13 @@ def test_progress_renews_the_lease_and_is_shown(alice, runner):
     submit(alice, runner)
     leased = lease(alice, runner)
     Task.objects.update(lease_expires_at=Now() + timedelta(seconds=1))
+    Agent.objects.filter(pk=runner).update(last_heartbeat=None)
     answer = report(alice, leased, "progress", progress=0.5, message="half").json()
     assert answer["cancelled"] is False
     assert Task.objects.get().lease_expires_at > now() + timedelta(seconds=30)
     (current,) = alice.get(f"/agents/{runner}/status").json()["status"]["currentTasks"]
     assert current["progress"] == 0.5
+    assert Agent.objects.get(pk=runner).last_heartbeat is not None, "who reports is there"
 
 
 def test_a_cancelled_task_tells_its_runner(alice, runner):
