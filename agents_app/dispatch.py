@@ -38,16 +38,20 @@ def submit(task: Task) -> Task:
     """Queue a new task at its agent, whatever state the agent is in."""
     insert([task])
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    wake(task.agent_id)
+    wake(task.agent)
     return task
 
 
-def wake(agent_id: str) -> None:
-    """Tell whoever can do it, after the commit, that this agent has something to do.
+def wake(agent: Agent) -> None:
+    """Tell whoever works this agent, after the commit, that it has something to do: its runners, or a worker of ours."""
+    if agent.backend == "runner":
+        hub.send_on_commit(f"lease:{agent.pk}")
+    else:
+        wake_worker(agent.pk)
 
-    That is the agent's runners, who wait for a lease, and a worker of ours: this very process, if it is one.
-    """
-    hub.send_on_commit(f"lease:{agent_id}")
+
+def wake_worker(agent_id: str) -> None:
+    """Tell a worker of ours, after the commit: this very process, if it is one."""
     from .executor import executor
     from .tasks import work
 
@@ -58,9 +62,9 @@ def wake(agent_id: str) -> None:
 
 
 def wake_all() -> None:
-    """Tell them of every agent that has something to do."""
+    """Tell them of every agent of ours that has something to do."""
     for agent_id in agents_with_work():
-        wake(agent_id)
+        wake_worker(agent_id)
 
 
 @transaction.atomic
@@ -81,7 +85,7 @@ def retry(task: Task) -> Task:
     ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
     task.move_to(Task.QUEUED, where=ended, **fresh)
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    wake(task.agent_id)
+    wake(task.agent)
     return task
 
 

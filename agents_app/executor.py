@@ -93,7 +93,7 @@ class Executor:
             with self._lock:
                 self._starting -= room
         if claim.more:
-            dispatch.wake(agent_id)
+            dispatch.wake_worker(agent_id)
 
     def pull_all(self) -> None:
         """Start whatever can start now, for every agent."""

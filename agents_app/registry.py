@@ -87,7 +87,7 @@ def change(agent: Agent, changes: dict[str, Any]) -> None:
         setattr(agent, name, value)
     if changes:
         agent.save(update_fields=list(changes))
-    dispatch.wake(agent.pk)
+    dispatch.wake(agent)
 
 
 @transaction.atomic
@@ -97,7 +97,7 @@ def set_status(agent: Agent, status: str, reason: str = "") -> None:
         return
     agent.status, agent.reason = status, reason
     record(agent.org_id, ("agent.status", {"agentId": agent.pk, "status": status, "reason": reason or None}))
-    dispatch.wake(agent.pk)
+    dispatch.wake(agent)
 
 
 @transaction.atomic
