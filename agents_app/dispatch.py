@@ -43,7 +43,7 @@ def submit(task: Task) -> Task:
 
 
 def wake(agent: Agent) -> None:
-    """Tell whoever works this agent, after the commit, that it has something to do: its runners, or a worker of ours."""
+    """Tell whoever works this agent, after the commit, that it has something to do: its runners, or our workers."""
     if agent.backend == "runner":
         hub.send_on_commit(f"lease:{agent.pk}")
     else:

@@ -147,6 +147,8 @@ class Executor:
             if not self._draining:
                 raise
             outcome = outcomes.put_back(task)
+        finally:
+            reporter.finish()
         await self._settle(task, outcome)
 
     async def _settle(self, task: Task, outcome: Callable[[], Any]) -> None:

@@ -1,5 +1,6 @@
 """What a running task tells: pieces of its answer go out live, its progress is stored now and then."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,8 @@ from . import leases
 from .models import Task
 
 PROGRESS_EVERY = 1.0
+# Pieces that come close together travel together, and an answer that is there by then needs none.
+GATHER_SECONDS = 0.02
 
 
 class TaskReporter:
@@ -19,14 +22,31 @@ class TaskReporter:
         self._task = task
         self._in_pool = in_pool
         self._told = 0
+        self._gathered = ""
+        self._due: asyncio.TimerHandle | None = None
         self._stored_at = 0.0
 
     def delta(self, text: str) -> None:
-        """Send a piece of the answer to whoever watches; `offset` counts the characters before it."""
-        if not text:
-            return
-        hub.send(self._task.live_key, {"event": "delta", "content": text, "offset": self._told})
-        self._told += len(text)
+        """Send a piece of the answer to whoever watches."""
+        self._gathered += text
+        if self._gathered and self._due is None:
+            self._due = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
+
+    def finish(self) -> None:
+        """It has said everything; whoever watches gets the end of an answer that it has seen the beginning of."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._told:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._due = None
+        if self._gathered:
+            # `offset` counts the characters before it.
+            hub.send(self._task.live_key, {"event": "delta", "content": self._gathered, "offset": self._told})
+            self._told += len(self._gathered)
+            self._gathered = ""
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Send it to whoever watches, and store it at most once a second."""

@@ -82,11 +82,11 @@ def error_of(message: Message) -> ApiError:
     return kind(message.error, details=details)
 
 
-def last_event(pk: str) -> tuple[str, bytes] | None:
-    """How a stream ends: `completed` or `failed` with the message, or None while there is more to come."""
+def last_event(pk: str) -> tuple[str, bytes, str] | None:
+    """How a stream ends: `completed` or `failed`, the message, and its answer's text; None while more is to come."""
     message = _message(pk)
     if message.status not in Message.FINISHED:
         return None
     name = "completed" if message.status == Message.COMPLETED else "failed"
     members = {"messageId": pk, "status": message.status, "response": message.response, "error": message.error}
-    return name, orjson.dumps(members)
+    return name, orjson.dumps(members), (message.response or {}).get("content", "")

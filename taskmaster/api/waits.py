@@ -16,7 +16,7 @@ class Wait:
     returns the answer, or the interim one if it is still not there, or None where the wait is to go on, as when
     several wait for what one can have. `ended` takes the keys of many waits and returns
     those that have ended: the sweep behind a lost signal, one query for all. `streams` asks for server-sent events:
-    what comes under `live_key` on the way, then `last_event` with the final object.
+    what comes under `live_key` on the way, then `last_event`: its name, its data, and the whole text.
     """
 
     key: str
@@ -25,6 +25,6 @@ class Wait:
     ended: Callable[[list[str]], set[str]]
     streams: bool = False
     live_key: str = ""
-    last_event: Callable[[], tuple[str, bytes] | None] = field(default=lambda: None)
+    last_event: Callable[[], tuple[str, bytes, str] | None] = field(default=lambda: None)
     # The Idempotency-Key row whose interim answer the final one replaces.
     idempotency: int | None = None

@@ -44,23 +44,34 @@ async def stream(wait: Wait, interim: Reply, send: Send, in_pool: InPool, gone: 
 async def _tell(
     wait: Wait, send: Send, in_pool: InPool, heard: "asyncio.Queue[dict[str, Any] | None]", gone: asyncio.Event
 ) -> None:
-    quiet = 0.0
+    quiet, told = 0.0, 0
     while not gone.is_set():
         item: dict[str, Any] | None = None
         with contextlib.suppress(TimeoutError):
             item = await asyncio.wait_for(heard.get(), LOOK_SECONDS)
         if item is not None:
             quiet = 0.0
-            await send(_frame(item["event"], orjson.dumps({k: v for k, v in item.items() if k != "event"})))
+            if item["event"] != "delta":
+                await send(_frame(item["event"], orjson.dumps({k: v for k, v in item.items() if k != "event"})))
+            elif item["offset"] <= told:  # Otherwise a piece was lost; the rest comes with the end.
+                await send(_delta(item["content"], item["offset"]))
+                told = item["offset"] + len(item["content"])
             continue
         last = await in_pool(wait.last_event)
         if last is not None:
-            return await send(_frame(*last))
+            name, data, text = last
+            if told < len(text):
+                await send(_delta(text[told:], told))
+            return await send(_frame(name, data))
         quiet += LOOK_SECONDS
         if quiet >= KEEP_ALIVE_SECONDS:
             quiet = 0.0
             await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
     return None
+
+
+def _delta(text: str, offset: int) -> dict[str, Any]:
+    return _frame("delta", orjson.dumps({"content": text, "offset": offset}))
 
 
 def _frame(name: str, data: bytes) -> dict[str, Any]:

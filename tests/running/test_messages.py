@@ -3,7 +3,7 @@
 import time
 from functools import partial
 
-from tests.live import until
+from tests.live import Live, until
 
 from .cast import Cast, at_once, events_of
 from .model import answer_to
@@ -166,3 +166,14 @@ def test_a_passing_failure_is_tried_again(cast: Cast) -> None:
     (task,) = cast.all("/tasks", "tasks", sessionId=session)
     assert (task["status"], task["attempts"], task["error"]) == ("completed", 2, None)
     assert len(cast.model.calls_of(word)) == 2
+
+
+def test_a_stream_of_an_answer_that_is_there_at_once_has_it_whole(live: Live) -> None:
+    agent = live.echo_agent()
+    with live.client() as client:
+        session = client.post("/sessions", json={"agentType": "custom", "agentId": agent}).json()["session"]["id"]
+        asked = {"content": "at once"}
+        stream = client.post(f"/sessions/{session}/messages", json=asked, headers={"Accept": "text/event-stream"})
+    delta, completed = stream.text.strip().split("\n\n")
+    assert delta == 'event: delta\ndata: {"content":"at once","offset":0}'
+    assert completed.startswith("event: completed\n")
