@@ -21,7 +21,9 @@ class Request:
 
     `content` is what the agent is asked: a message's text or a task's rendered description. `messages` are the
     conversation before it, oldest first. `config` is the agent's own, credentials included. `timeout` is in
-    milliseconds and bounds the whole run; the caller enforces it by cancelling the coroutine.
+    milliseconds and bounds the whole run; the caller enforces it by cancelling the coroutine. `workspace` is the
+    absolute path of the session's directory, "" where there is none; `permission_mode` the session's. `memory` is what
+    the agent's last answer in this session gave to be remembered.
     """
 
     task_id: str
@@ -36,6 +38,9 @@ class Request:
     context: Mapping[str, Json] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)
     timeout: int = 1_800_000
+    workspace: str = ""
+    permission_mode: str = "default"
+    memory: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class Answer:
     """What an agent made of a request.
 
     `content` is the text a person reads; `result` is a task's result object where the backend makes one itself.
-    `tokens` is the usage that the model reported, 0 where it reported none, never a guess.
+    `tokens` is the usage that the model reported, 0 where it reported none, never a guess. `memory` is handed to the
+    session's next request to this agent, such as the id of a conversation that the provider keeps.
     """
 
     content: str
@@ -52,28 +58,79 @@ class Answer:
     backend: str = ""
     model: str | None = None
     truncated: bool = False
+    memory: Mapping[str, Json] | None = None
 
 
 class BackendError(Exception):
-    """An agent's failure. `transient` says whether another attempt may help; `retry_after` is in milliseconds."""
+    """An agent's failure. `transient` says whether another attempt may help; `retry_after` is in milliseconds.
+
+    `tokens` is what the failed attempt used all the same. `limited` says that the provider's rate limit for the
+    credential is reached: nothing is sent with it until `retry_after` has passed.
+    """
 
     def __init__(
-        self, message: str, *, code: str = "agent_failed", transient: bool = False, retry_after: int | None = None
+        self,
+        message: str,
+        *,
+        code: str = "agent_failed",
+        transient: bool = False,
+        retry_after: int | None = None,
+        limited: bool = False,
+        tokens: int = 0,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.transient = transient
         self.retry_after = retry_after
+        self.limited = limited
+        self.tokens = tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something the agent may not do by itself: a use of `tool` with `input`.
+
+    `key` names it within its run, so that the same question again is the same action. `diff` is the change to a file
+    as a unified diff, `risk` is low, medium or high.
+    """
+
+    key: str
+    tool: str
+    input: Mapping[str, Json]
+    diff: str | None = None
+    risk: str = "medium"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided; `input` takes the place of the question's where it was edited.
+
+    `always` asks that the tool be allowed from now on in this run, `on_deny` is "stop" where the run is to end.
+    """
+
+    allowed: bool
+    reason: str = ""
+    input: Mapping[str, Json] | None = None
+    always: bool = False
+    on_deny: str = ""
 
 
 class Reporter(Protocol):
-    """Where a running backend tells how it goes. Both calls return at once and may be made from the event loop only."""
+    """Where a running backend tells how it goes. All calls may be made from the event loop only; all but `ask` return
+    at once."""
 
     def delta(self, text: str) -> None:
         """A piece of the answer's text, in order."""
 
     def progress(self, fraction: float, note: str = "") -> None:
         """How far the work is, 0 to 1."""
+
+    def log(self, line: str) -> None:
+        """A line for the task's log."""
+
+    async def ask(self, question: Question) -> Decision:
+        """Wait, for as long as it takes, for a person's decision; the task is `waiting` meanwhile."""
+        ...
 
 
 class Backend(Protocol):
