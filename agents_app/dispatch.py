@@ -71,6 +71,8 @@ def wake_all() -> None:
 def cancel(task: Task) -> Task:
     """Call a task off; what runs is stopped within a second. Raises InvalidState where it has ended."""
     task.move_to(Task.CANCELLED, finished_at=now(), lease="")
+    if task.asked:
+        notify("task.over", task)
     record(task.org_id, ("task.cancelled", task.news()))
     notify("task.cancelled", task)
     hub.send_on_commit(f"cancel:{task.pk}")
@@ -81,7 +83,7 @@ def cancel(task: Task) -> Task:
 def retry(task: Task) -> Task:
     """Queue a failed or cancelled task again, with its attempts counted on. Raises InvalidState for any other."""
     fresh: dict[str, Any] = {"result": None, "error": None, "error_code": "", "progress": 0, "lost": 0, "failures": 0}
-    fresh |= {"started_at": None, "finished_at": None, "not_before": None, "assigned_at": now()}
+    fresh |= {"started_at": None, "finished_at": None, "not_before": None, "waits_for": "", "assigned_at": now()}
     ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
     task.move_to(Task.QUEUED, where=ended, **fresh)
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
@@ -98,5 +100,6 @@ def estimated_duration(agent: Agent, type: str) -> int:
 def agents_with_work() -> list[str]:
     """The agents that have something they could run now: whom the sweep wakes."""
     due = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), status=Task.QUEUED)
-    ready = due.filter(agent__status=Agent.ACTIVE, agent__deleted_at=None).exclude(agent__backend="runner")
+    open_ = Q(agent__status=Agent.ACTIVE) | Q(agent__status=Agent.ERROR, agent__retry_at__lte=Now())
+    ready = due.filter(open_, agent__deleted_at=None).exclude(agent__backend="runner")
     return list(ready.order_by().values_list("agent_id", flat=True).distinct())

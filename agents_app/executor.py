@@ -9,10 +9,11 @@ import logging
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -24,16 +25,21 @@ from taskmaster.core.wakeups import hub
 
 from . import dispatch, leases, outcomes, registry, runners
 from .backends.base import Request
-from .models import Task, Worker
+from .fair_queue import FairQueue
+from .models import Agent, Task, Worker
 from .models.worker import BEAT_SECONDS
+from .registry import Resolved
 from .reporting import TaskReporter
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DATABASE_THREADS = 4
 # How many tasks of one agent a worker takes at a time, so that several workers share a burst.
 TAKE = 4
 GRACE_SECONDS = 5.0
+# Of a worker's places, the most that one organization gets: another's task finds one free.
+LARGEST_SHARE = 0.75
 
 
 class Executor:
@@ -44,8 +50,8 @@ class Executor:
         self._loop = asyncio.new_event_loop()
         self._pool = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="outcomes")
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
-        self._starting = 0
-        self._put_off: set[str] = set()
+        self._starting: Counter[str] = Counter()
+        self._queue = FairQueue()
         self._nudged: set[str] = set()
         self._lock = threading.Lock()
         self._draining = False
@@ -81,17 +87,19 @@ class Executor:
 
     def pull(self, agent_id: str) -> None:
         """Claim and start what this agent can start now (in a thread that may use the database)."""
-        room = self._reserve()
+        org_id = org_of(agent_id)
+        room = self._reserve(org_id)
         if not room:
-            self._put_off.add(agent_id)
+            with self._lock:
+                self._queue.add(org_id, agent_id)
             return
         try:
-            claim = leases.claim(agent_id, self.worker_id, room, ready=lambda agent: registry.unready(agent) is None)
+            claim = leases.claim(agent_id, self.worker_id, room, ready=registry.can_start)
             for task in claim.tasks:
                 self._begin(task)
         finally:
             with self._lock:
-                self._starting -= room
+                self._starting[org_id] -= room
         if claim.more:
             dispatch.wake_worker(agent_id)
 
@@ -111,23 +119,32 @@ class Executor:
         Worker.objects.filter(pk=self.worker_id).delete()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _reserve(self) -> int:
+    def _reserve(self, org_id: str) -> int:
         """How many tasks may be claimed now; they are counted as starting until the claim is through."""
         with self._lock:
-            free = settings.MAX_RUNNING - len(self._running) - self._starting
-            room = 0 if self._draining else max(0, min(TAKE, free))
-            self._starting += room
+            room = min(TAKE, self._room(org_id))
+            self._starting[org_id] += room
             return room
 
-    def _begin(self, task: Task) -> None:
-        request = outcomes.request_for(task, registry.backend_of(task.agent))
-        self._loop.call_soon_threadsafe(self._spawn, task, request)
+    def _room(self, org_id: str) -> int:
+        """How many places are free here for that organization, which never gets all of them (with the lock held)."""
+        if self._draining:
+            return 0
+        running = [task.org_id for task, _ in list(self._running.values())]
+        free = settings.MAX_RUNNING - len(running) - self._starting.total()
+        share = max(1, int(settings.MAX_RUNNING * LARGEST_SHARE))
+        return max(0, min(free, share - running.count(org_id) - self._starting[org_id]))
 
-    def _spawn(self, task: Task, request: Request) -> None:
+    def _begin(self, task: Task) -> None:
+        resolved = registry.resolve(task.agent)
+        request = outcomes.request_for(task, resolved)
+        self._loop.call_soon_threadsafe(self._spawn, task, resolved, request)
+
+    def _spawn(self, task: Task, resolved: Resolved, request: Request) -> None:
         if task.pk in self._running:
             # The lease ran out (the machine slept, say) and this very process took the task again.
             self._running.pop(task.pk)[1].cancel()
-        running = self._loop.create_task(self._run(task, request))
+        running = self._loop.create_task(self._run(task, resolved, request))
         self._running[task.pk] = (task, running)
         # A cancel that came between the claim and this line has left its mark in the row only: the next beat sees it.
         running.add_done_callback(lambda _: self._forget(task))
@@ -137,18 +154,19 @@ class Executor:
         if self._running.get(task.pk, (None,))[0] is task:
             self._running.pop(task.pk, None)
 
-    async def _run(self, task: Task, request: Request) -> None:
+    async def _run(self, task: Task, resolved: Resolved, request: Request) -> None:
         log.task_id.set(task.pk)
         log.org_id.set(task.org_id)
-        reporter = TaskReporter(task, self._in_pool)
+        reporter = TaskReporter(task, self._for_reporter)
         try:
-            outcome = await outcomes.attempt(registry.backend_of(task.agent), task, request, reporter)
+            outcome = await outcomes.attempt(resolved, task, request, reporter)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
             outcome = outcomes.put_back(task)
         finally:
             reporter.finish()
+        await reporter.written()
         await self._settle(task, outcome)
 
     async def _settle(self, task: Task, outcome: Callable[[], Any]) -> None:
@@ -166,28 +184,33 @@ class Executor:
         try:
             outcome()
             if not self._draining:
-                with self._lock:
-                    waiting = {task.agent_id, *self._put_off} - self._nudged
-                    self._put_off.clear()
                 # Its coroutine has not returned yet, but it is over.
                 self._forget(task)
-                for agent_id in waiting:
-                    if leases.has_waiting(agent_id):
-                        self.pull(agent_id)
+                self._fill(task)
         finally:
             keep_healthy()
 
-    def _in_pool(self, call: Callable[[], Any]) -> None:
-        def run() -> None:
-            try:
-                call()
-            except Exception as error:
-                logger.warning("left for the sweep: %s", type(error).__name__)
-            finally:
-                keep_healthy()
+    def _fill(self, ended: Task) -> None:
+        """Give the place that became free, and any other, to whoever's turn it is."""
+        with self._lock:
+            if ended.agent_id not in self._nudged:
+                self._queue.add(ended.org_id, ended.agent_id)
+        while True:
+            with self._lock:
+                agent_id = self._queue.next(lambda org_id: self._room(org_id) > 0)
+            if agent_id is None:
+                return
+            if leases.has_waiting(agent_id):
+                self.pull(agent_id)
 
+    def _in_pool(self, call: Callable[[], Any]) -> None:
+        """A call whose failure the sweep mends."""
         if not self._draining:
-            self._pool.submit(run)
+            self._pool.submit(_quietly, call)
+
+    def _for_reporter(self, call: Callable[[], T]) -> "asyncio.Future[T | None]":
+        """A call for a running task; None where it failed."""
+        return self._loop.run_in_executor(self._pool, _quietly, call)
 
     def _stop_task(self, task_id: str) -> None:
         self._loop.call_soon_threadsafe(self._cancel_here, task_id)
@@ -232,6 +255,22 @@ class Executor:
         await asyncio.gather(*running, return_exceptions=True)
 
 
+@lru_cache(10_000)
+def org_of(agent_id: str) -> str:
+    """Whose agent that is, which never changes; "" for one that is not there."""
+    return Agent.objects.filter(pk=agent_id).values_list("org_id", flat=True).first() or ""
+
+
+def _quietly(call: Callable[[], T]) -> T | None:
+    try:
+        return call()
+    except Exception as error:
+        logger.warning("left for the sweep: %s", type(error).__name__)
+        return None
+    finally:
+        keep_healthy()
+
+
 executor = Executor()
 
 
@@ -240,6 +279,6 @@ def recover() -> None:
 
     Runners live elsewhere and keep what they hold.
     """
-    for task in Task.objects.filter(status=Task.RUNNING).exclude(worker_id=runners.BACKEND):
+    for task in leases.held().exclude(worker_id=runners.BACKEND):
         leases.lose(task, overdue=False)
     Worker.objects.all().delete()

@@ -13,13 +13,12 @@ from taskmaster.core.prepared import Select, Slot
 
 from . import registry, runners
 from .models import Agent, Task, Worker
+from .registry import Resolved
 
 FRESH_SECONDS = 1.0
 _RUNNING = Select(
     lambda: (
-        Task.objects.filter(agent=Slot("agent"), status=Task.RUNNING)
-        .order_by("id")
-        .only("type", "started_at", "progress")
+        Task.objects.filter(agent=Slot("agent")).exclude(lease="").order_by("id").only("type", "started_at", "progress")
     )
 )
 
@@ -50,10 +49,14 @@ workers = _Workers()
 
 def trouble(agent: Agent) -> str | None:
     """Why nothing would run its work at the moment, or None."""
-    name = registry.backend_of(agent).name
+    return _trouble(agent, registry.resolve(agent))
+
+
+def _trouble(agent: Agent, resolved: Resolved) -> str | None:
+    name = resolved.backend.name
     if name == runners.BACKEND:
         return None if runners.is_present(agent) else "No runner is there."
-    here = registry.unready(agent)
+    here = resolved.unready()
     if here and here.for_good:
         return here.reason
     reasons = [worker.unready.get(name) for worker in workers.live()]
@@ -68,15 +71,19 @@ def status_of(agent: Agent, running: int) -> tuple[str, str | None]:
         return "paused", agent.reason or None
     if agent.status == Agent.ERROR:
         return "error", agent.reason
-    reason = trouble(agent)
+    resolved = registry.resolve(agent)
+    reason = _trouble(agent, resolved)
     if reason:
         return "offline", reason
+    closed = resolved.closed_until()
+    if closed:
+        return "busy", f"Its provider's rate limit is reached until {iso(closed)}."
     return ("busy" if running >= agent.max_concurrent_tasks else "active"), None
 
 
 def running_counts(agents: Iterable[Agent]) -> dict[str, int]:
     """How many tasks each of them runs."""
-    running = Task.objects.filter(agent__in=agents, status=Task.RUNNING).order_by()
+    running = Task.objects.filter(agent__in=agents).exclude(lease="").order_by()
     return dict(running.values_list("agent_id").annotate(Count("id")))
 
 

@@ -17,17 +17,28 @@ from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.prepared import Columns, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record, together
+from taskmaster.orgs.models import Organization
 
+from . import actions, breaker, budgets, spending
 from .models import Agent, Task
+from .org_limits import org_limits
 
 LEASE_SECONDS = 10.0
 # How often a task may lose its worker before it is given up.
 MAX_LOST = 5
 # How often a backend's passing failure is tried again, and after how long.
 RETRY_AFTER = (timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))
+# The code of a failure that says only that the provider takes no more for a while.
+LIMITED = "rate_limited"
 # The most that one claim takes.
 AT_MOST = 16
-HELD = (Task.RUNNING, Task.WAITING)
+# An agent in error is tried again now and then.
+AVAILABLE = Q(status=Agent.ACTIVE) | Q(status=Agent.ERROR, retry_at__lte=Now())
+
+
+def held() -> "QuerySet[Task]":
+    """The tasks that somebody holds: those that run, and those that wait for a decision with their agent."""
+    return Task.objects.exclude(lease="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,8 @@ def _expiry() -> Any:
 def runnable() -> "QuerySet[Task]":
     """An agent's queue, best first: higher priority, then first come, without those whose session is at its limit."""
     busy = (
-        Task.objects.filter(session_id=OuterRef("session_id"), status__in=HELD)
+        held()
+        .filter(session_id=OuterRef("session_id"))
         .order_by()
         .values("session_id")
         .annotate(count=Count("*"))
@@ -57,16 +69,10 @@ def runnable() -> "QuerySet[Task]":
     return queued.filter(Q(session_limit=None) | Q(session_limit__gt=busy_there)).order_by("-priority", "id")
 
 
-_GATE = Select(
-    lambda: Agent.objects.select_for_update(no_key=True).filter(pk=Slot("pk"), deleted_at=None, status=Agent.ACTIVE)
-)
-_RUNNING = Columns(
+_GATE = Select(lambda: Agent.objects.select_for_update(no_key=True).filter(AVAILABLE, pk=Slot("pk"), deleted_at=None))
+_HELD = Columns(
     lambda: (
-        Task.objects.filter(agent=Slot("agent"), status=Task.RUNNING)
-        .order_by()
-        .values("agent_id")
-        .annotate(count=Count("*"))
-        .values_list("count")
+        held().filter(agent=Slot("agent")).order_by().values("agent_id").annotate(count=Count("*")).values_list("count")
     )
 )
 # One more than is wanted, to see whether there is more.
@@ -90,7 +96,7 @@ def _leasing(seconds: float) -> Update:
 
 _OUTCOME = {"result", "error", "error_code", "progress", "tokens_used", "backend", "model", "truncated", "finished_at"}
 _END = Update(
-    lambda: Task.objects.filter(pk=Slot("pk"), lease=Slot("lease"), status=Task.RUNNING),
+    lambda: Task.objects.filter(pk=Slot("pk"), lease=Slot("lease"), status__in=Task.HELD),
     status=Slot("status"),
     lease="",
     **dict[str, Any]((name, Slot(name, models.Field())) for name in _OUTCOME),
@@ -118,13 +124,25 @@ def claim(
     agent = _GATE.first(pk=agent_id)
     if agent is None or not ready(agent):
         return Claim([], more=False)
-    free = agent.max_concurrent_tasks - _RUNNING.value(0, agent=agent_id)
+    free = _room(agent)
     if free <= 0:
         return Claim([], more=False)
     wanted = min(free, at_most, AT_MOST)
     found = _RUNNABLE[wanted].all(agent=agent_id)
-    tasks = _lease(_within_session_limits(found[:wanted]), agent, worker_id, seconds)
+    tasks = _lease(budgets.within(_within_session_limits(found[:wanted])), agent, worker_id, seconds)
     return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
+
+
+def _room(agent: Agent) -> int:
+    """How many more tasks this agent may run now; one in error is tried with one at a time."""
+    most = 1 if agent.status == Agent.ERROR else agent.max_concurrent_tasks
+    free = most - int(_HELD.value(0, agent=agent.pk))
+    of_org = org_limits.of(agent.org_id).max_running
+    if of_org is None or free <= 0:
+        return free
+    # The organization's row is the gate of all its agents; an agent's own row comes first, everywhere.
+    Organization.objects.select_for_update(no_key=True).get(pk=agent.org_id)
+    return min(free, of_org - held().filter(org=agent.org_id).count())
 
 
 def has_waiting(agent_id: str) -> bool:
@@ -149,7 +167,7 @@ def _within_session_limits(tasks: list[Task]) -> list[Task]:
 
 
 def _fits(task: Task, taken: list[Task]) -> bool:
-    busy = Task.objects.filter(session_id=task.session_id, status__in=HELD).count()
+    busy = held().filter(session_id=task.session_id).count()
     return busy + sum(other.session_id == task.session_id for other in taken) < (task.session_limit or 0)
 
 
@@ -169,18 +187,17 @@ def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> l
 
 def renew(worker_id: str, leases: Iterable[tuple[str, str]]) -> set[str]:
     """Renew the leases of these running (task id, lease) pairs. Returns the ids whose lease is still good."""
-    held = dict(leases)
-    mine = Task.objects.filter(pk__in=held, worker_id=worker_id, status=Task.RUNNING)
-    if held:
+    ours = dict(leases)
+    mine = held().filter(pk__in=ours, worker_id=worker_id)
+    if ours:
         mine.update(lease_expires_at=_expiry())
-    return {pk for pk, lease in mine.values_list("pk", "lease") if held[pk] == lease}
+    return {pk for pk, lease in mine.values_list("pk", "lease") if ours[pk] == lease}
 
 
 def report_progress(task: Task, fraction: float, note: str = "") -> bool:
     """Store how far a running task is; False where the lease is lost."""
     with transaction.atomic():
-        mine = Task.objects.filter(pk=task.pk, lease=task.lease, status=Task.RUNNING)
-        if not mine.update(progress=fraction):
+        if not held().filter(pk=task.pk, lease=task.lease).update(progress=fraction):
             return False
         record(task.org_id, ("task.progress", task.news(progress=fraction, message=note)))
     return True
@@ -188,15 +205,23 @@ def report_progress(task: Task, fraction: float, note: str = "") -> bool:
 
 def complete(task: Task, **outcome: Any) -> bool:
     """End a running task well; False, and nothing changes, where the lease is lost."""
-    return _end(task, Task.COMPLETED, progress=1.0, **outcome)
+    with transaction.atomic():
+        if not _end(task, Task.COMPLETED, progress=1.0, **outcome):
+            return False
+        breaker.succeeded(task)
+    return True
 
 
 def fail(task: Task, *, error: str, code: str, **outcome: Any) -> bool:
     """End a running task as failed; False, and nothing changes, where the lease is lost."""
-    return _end(task, Task.FAILED, error=error, error_code=code, **outcome)
+    with transaction.atomic():
+        if not _end(task, Task.FAILED, error=error, error_code=code, **outcome):
+            return False
+        breaker.failed(task, error, code)
+    return True
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def _end(task: Task, status: str, **changes: Any) -> bool:
     outcome = {name: getattr(task, name) for name in _OUTCOME} | changes | {"finished_at": now()}
     stored = outcome | {"result": None if outcome["result"] is None else orjson.dumps(outcome["result"]).decode()}
@@ -206,6 +231,8 @@ def _end(task: Task, status: str, **changes: Any) -> bool:
     for name, value in outcome.items():
         setattr(task, name, value)
     told = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
+    spending.spend(task, task.tokens_used)
+    actions.expire_of(task)
     with together():
         record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
         notify(f"task.{status}", task)
@@ -213,12 +240,19 @@ def _end(task: Task, status: str, **changes: Any) -> bool:
 
 
 @transaction.atomic
-def give_back(task: Task, *, after: timedelta | None, error: str) -> bool:
-    """Put a running task back into its queue for another attempt, after a while; False where the lease is lost."""
-    later = None if after is None else Now() + after
-    again = {"lease": "", "not_before": later, "failures": F("failures") + (0 if after is None else 1)}
+def give_back(task: Task, *, after: timedelta | None, error: str, code: str = "", tokens: int = 0) -> bool:
+    """Put a running task back into its queue for another attempt, after a while; False where the lease is lost.
+
+    An attempt that failed, and did not only meet a provider's rate limit, is one of the few that a task has.
+    """
+    counts = after is not None and code != LIMITED
+    again = {"lease": "", "not_before": None if after is None else Now() + after, "failures": F("failures") + int(counts)}
     if not task.lease or not task.try_move(Task.QUEUED, where={"lease": task.lease}, error=error, **again):
         return False
+    spending.spend(task, tokens)
+    actions.expire_of(task)
+    if counts:
+        breaker.failed(task, error, code)
     delay = 0 if after is None else round(after.total_seconds() * 1000)
     record(task.org_id, ("task.retrying", task.news(attempt=task.attempts, error=error, retryAfter=delay)))
     return True
@@ -226,7 +260,7 @@ def give_back(task: Task, *, after: timedelta | None, error: str) -> bool:
 
 def reap(at_most: int = 200) -> set[str]:
     """Take back the tasks whose lease has run out. Returns the agents that have work again."""
-    overdue = Task.objects.filter(status=Task.RUNNING, lease_expires_at__lt=Now())
+    overdue = held().filter(lease_expires_at__lt=Now())
     return {agent for task in overdue[:at_most] if (agent := lose(task, overdue=True))}
 
 
@@ -239,12 +273,13 @@ def lose(task: Task, *, overdue: bool) -> str | None:
     still: dict[str, Any] = {"lease": task.lease} | ({"lease_expires_at__lt": Now()} if overdue else {})
     with transaction.atomic():
         if task.lost + 1 >= MAX_LOST:
-            if not Task.objects.filter(pk=task.pk, status=Task.RUNNING, **still).update(lost=F("lost") + 1):
+            if not held().filter(pk=task.pk, **still).update(lost=F("lost") + 1):
                 return None
             fail(task, error=f"The worker was lost {MAX_LOST} times while it ran this task.", code="worker_lost")
             return task.agent_id
         if not task.try_move(Task.QUEUED, where=still, lease="", not_before=None, lost=F("lost") + 1):
             return None
+        actions.expire_of(task)
         record(
             task.org_id, ("task.retrying", task.news(attempt=task.attempts, error="The worker was lost.", retryAfter=0))
         )

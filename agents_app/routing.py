@@ -1,10 +1,12 @@
 """Choosing the agent for work that names none."""
 
+from django.db import transaction
 from django.db.models import Count
 
+from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
 
-from . import fleet, registry
+from . import dispatch, fleet, registry
 from .models import Agent, Task
 
 
@@ -48,3 +50,62 @@ def _is_away(agent: Agent) -> bool:
 def _unfinished(agents: list[Agent]) -> dict[str, int]:
     tasks = Task.objects.filter(agent__in=agents, status__in=Task.UNFINISHED).order_by()
     return dict(tasks.values_list("agent_id").annotate(Count("id")))
+
+
+def reroute(agent: Agent, *, at_most: int = 500) -> int:
+    """Hand what waits for an agent that takes nothing to others that do, where any would fit. Returns how many."""
+    waiting = Task.objects.filter(agent=agent.pk, status=Task.QUEUED, pinned=False).order_by("-priority", "id")[
+        :at_most
+    ]
+    tasks = list(waiting)
+    others = _takers(agent) if tasks else []
+    return sum(_hand_over(task, agent, others) for task in tasks)
+
+
+def _takers(agent: Agent) -> list[Agent]:
+    """Who else of that type takes work now."""
+    same = Agent.objects.filter(org_id=agent.org_id, type=agent.type, deleted_at=None).exclude(pk=agent.pk)
+    return [other for other in same if not never(other) and not _is_away(other)]
+
+
+def _hand_over(task: Task, agent: Agent, others: list[Agent]) -> bool:
+    able = [other for other in others if other.can(task.capabilities)]
+    if not able:
+        return False
+    load = _unfinished(able)
+    target = min(able, key=lambda a: (load.get(a.pk, 0) / a.max_concurrent_tasks, a.pk))
+    with transaction.atomic():
+        mine = Task.objects.filter(pk=task.pk, status=Task.QUEUED, agent=agent.pk)
+        if not mine.update(agent=target, assigned_at=now()):
+            return False
+        dispatch.wake(target)
+    return True
+
+
+def spread() -> None:
+    """The sweep: nothing that any agent could take waits for one that is away, or for one that is full.
+
+    Pinned tasks stay where they are.
+    """
+    waiting = Task.objects.filter(status=Task.QUEUED, pinned=False).order_by().values("agent_id").distinct()
+    agents = list(Agent.objects.filter(pk__in=waiting)[:200])
+    running = fleet.running_counts(agents)
+    for agent in agents:
+        status, _ = fleet.status_of(agent, running.get(agent.pk, 0))
+        if status == "busy":
+            _relieve(agent)
+        elif status != "active" or agent.deleted_at:
+            reroute(agent)
+
+
+def _relieve(agent: Agent) -> None:
+    """Give what a full agent cannot start to those that could start it now."""
+    takers = _takers(agent)
+    if not takers:
+        return
+    load = _unfinished(takers)
+    for other in takers:
+        room = other.max_concurrent_tasks - load.get(other.pk, 0)
+        waiting = Task.objects.filter(agent=agent.pk, status=Task.QUEUED, pinned=False).order_by("-priority", "id")
+        for task in waiting[: max(0, room)]:
+            _hand_over(task, agent, [other])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import iso, now
@@ -14,7 +15,7 @@ from taskmaster.core.subscriptions import conversation
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
-from . import leases
+from . import leases, logs
 from .models import Agent, Task
 
 BACKEND = "runner"
@@ -73,6 +74,13 @@ def waiting(agents: Iterable[str]) -> set[str]:
     return set(queued.values_list("agent_id", flat=True).distinct())
 
 
+def take_back() -> None:
+    """The sweep: what the agents hold whose runners have all gone away goes back at once, before its leases run out."""
+    gone = Q(agent__last_heartbeat__lt=now() - timedelta(seconds=GONE_SECONDS))
+    for task in leases.held().filter(gone, agent__backend=BACKEND)[:200]:
+        leases.lose(task, overdue=False)
+
+
 def held(task: Task, token: str) -> Task:
     """The task, if `token` is its lease now. Raises LeaseLost."""
     if task.status != Task.RUNNING or not task.lease or task.lease != token or task.worker_id != BACKEND:
@@ -83,10 +91,12 @@ def held(task: Task, token: str) -> Task:
 @transaction.atomic
 def progress(task: Task, token: str, fraction: float, note: str) -> str | None:
     """Store how far it is and renew the lease; returns until when. Raises LeaseLost."""
-    mine = Task.objects.filter(pk=held(task, token).pk, lease=token, status=Task.RUNNING)
+    mine = leases.held().filter(pk=held(task, token).pk, lease=token)
     expires = Now() + timedelta(seconds=LEASE_SECONDS)
     if not mine.update(progress=fraction, lease_expires_at=expires):
         raise LeaseLost()
+    if note:
+        logs.write(task, [note])
     record(task.org_id, ("task.progress", task.news(progress=fraction, message=note)))
     hub.send_on_commit(task.live_key, {"event": "progress", "progress": fraction, "message": note})
     return iso(now() + timedelta(seconds=LEASE_SECONDS))

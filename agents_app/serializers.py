@@ -74,6 +74,17 @@ class FailIn(Held):
     retryable = Flag(required=False)
 
 
+class ConfirmIn(serializers.Serializer[Any]):
+    """A decision; `updatedInput` takes the place of what was asked for, `onDeny` is whether the agent goes on."""
+
+    confirmed = Flag()
+    sessionId = Text(required=False, allow_null=True, max_length=64, source="session_id")
+    reason = Text(required=False, allow_null=True, allow_blank=True, max_length=10_000)
+    updatedInput: Any = FreeForm(required=False, allow_null=True, source="updated_input")
+    alwaysAllow = Flag(required=False, source="always_allow")
+    onDeny = Choice(["continue", "stop"], required=False, allow_null=True, source="on_deny")
+
+
 class RoutedTaskIn(TaskIn):
     """A task for whichever agent fits best."""
 

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import dispatch, leases
+from . import actions, budgets, dispatch, leases, retiring, routing, runners, spending
 from .executor import executor
 
 
@@ -16,4 +16,15 @@ def work(agent_id: str) -> None:
 def sweep() -> None:
     """Behind every wake-up: take back what was lost, and wake every agent that has work."""
     leases.reap()
+    runners.take_back()
     dispatch.wake_all()
+
+
+@shared_task(name="agents.tidy.sweep")
+def tidy() -> None:
+    """What may take a few seconds: agents that are away, questions that are over, sums."""
+    retiring.finish()
+    routing.spread()
+    actions.expire_due()
+    budgets.look_again()
+    spending.fold()

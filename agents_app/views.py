@@ -6,15 +6,15 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
-from taskmaster.api.paging import page
+from taskmaster.api.paging import Order, page
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
-from taskmaster.core.subscriptions import session_limit
+from taskmaster.core.subscriptions import session_limits
 
-from . import dispatch, fleet, registry, routing
-from .models import Agent, Task
+from . import dispatch, fleet, registry, retiring, routing
+from .models import Agent, LogLine, Task
 from .serializers import AgentIn, AgentPatch, RoutedTaskIn, TaskIn
 
 TASK_FILTERS = {
@@ -26,6 +26,8 @@ TASK_FILTERS = {
 }
 TASK_STATUSES = (*Task.UNFINISHED, *Task.FINISHED)
 
+
+OLDEST_LINE_FIRST = Order("id", number=True)
 
 AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
 TASK = Select(lambda: Task.objects.filter(pk=Slot("pk"), org=Slot("org")))
@@ -80,8 +82,8 @@ class AgentViewSet(ApiViewSet):
         return reply({"agent": self._shown(agent)})
 
     def destroy(self, request: Request, pk: str) -> Reply:
-        """Delete it; what waits for it is cancelled."""
-        registry.delete(self.find(AGENT, pk))
+        """Delete it; what waits for it goes to another that can take it, or is cancelled."""
+        retiring.delete(self.find(AGENT, pk))
         return reply({"message": "Agent deleted"})
 
     def status(self, request: Request, pk: str) -> Reply:
@@ -95,6 +97,13 @@ class AgentViewSet(ApiViewSet):
     def resume(self, request: Request, pk: str) -> Reply:
         """Take work again."""
         return self._set(request, pk, Agent.ACTIVE)
+
+    def drain(self, request: Request, pk: str) -> Reply:
+        """Start nothing new, and be paused once what runs is through."""
+        optional_body(request._request)
+        agent = self.find(AGENT, pk)
+        retiring.drain(agent)
+        return reply({"agent": self._shown(agent)})
 
     def _set(self, request: Request, pk: str, status: str) -> Reply:
         optional_body(request._request)
@@ -112,10 +121,8 @@ class AgentViewSet(ApiViewSet):
 
 
 def with_session(view: ApiViewSet, body: dict[str, Any]) -> dict[str, Any]:
-    """The body with the limit of the session that it names, which must be the organization's and open."""
-    if body.get("session_id"):
-        body["session_limit"] = session_limit(view.org.pk, body["session_id"])
-    return body
+    """The body with the limits of the session that it names, which must be the organization's and open."""
+    return body | (session_limits(view.org.pk, body["session_id"]) if body.get("session_id") else {})
 
 
 def accepted(task: Task, agent: Agent) -> Reply:
@@ -149,7 +156,8 @@ class TaskViewSet(ApiViewSet):
         body = with_session(self, self.body())
         wanted = {"agent_type": body.pop("agent_type"), "capabilities": body.pop("capabilities", [])}
         agent = routing.choose(org_id=self.org.pk, **wanted)
-        return accepted(dispatch.submit(dispatch.task_for(agent, **body)), agent)
+        unpinned = {"pinned": False, "capabilities": wanted["capabilities"]}
+        return accepted(dispatch.submit(dispatch.task_for(agent, **body, **unpinned)), agent)
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One task."""
@@ -164,6 +172,11 @@ class TaskViewSet(ApiViewSet):
         """Try a failed or cancelled one again."""
         optional_body(request._request)
         return reply({"task": dispatch.retry(self._task(pk)).public()})
+
+    def log(self, request: Request, pk: str) -> Reply:
+        """What it said while it ran, oldest first."""
+        rows = LogLine.objects.filter(task=self._task(pk).pk)
+        return page(request, rows, name="log", order=OLDEST_LINE_FIRST, show=LogLine.public)
 
     def _task(self, pk: str) -> Task:
         return self.find(TASK, pk)

@@ -33,6 +33,7 @@ app.conf.update(
     worker_redirect_stdouts=False,
     beat_schedule={
         "agents": {"task": "agents.sweep", "schedule": 2.0, "options": {"expires": 10}},
+        "agents-tidy": {"task": "agents.tidy.sweep", "schedule": 2.0, "options": {"expires": 10}},
         "sessions": {"task": "sessions.sweep", "schedule": 15.0, "options": {"expires": 60}},
         "housekeeping": {"task": "monitoring.sweep", "schedule": 60.0, "options": {"expires": 120}},
     },

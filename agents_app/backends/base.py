@@ -128,6 +128,9 @@ class Reporter(Protocol):
     def log(self, line: str) -> None:
         """A line for the task's log."""
 
+    def remember(self, memory: Mapping[str, Json]) -> None:
+        """Keep this at once for the session's or the task's next attempt, whatever becomes of this one."""
+
     async def ask(self, question: Question) -> Decision:
         """Wait, for as long as it takes, for a person's decision; the task is `waiting` meanwhile."""
         ...
@@ -137,8 +140,10 @@ class Backend(Protocol):
     """One kind of agent. `run` honours cancellation at once and leaks nothing when it is cancelled."""
 
     name: str
-    # Whether it makes use of a request's earlier messages.
+    # Whether it makes use of a request's earlier messages, of what it was given to remember, and of a workspace.
     remembers: bool
+    resumes: bool
+    works_in_files: bool
 
     async def run(self, request: Request, reporter: Reporter) -> Answer:
         """Do the work. Raises BackendError for every failure that is the agent's own."""

@@ -10,6 +10,7 @@ class EchoBackend:
 
     name = "echo"
     remembers = False
+    resumes = works_in_files = False
 
     async def run(self, request: Request, reporter: Reporter) -> Answer:
         """Never fails and uses no tokens."""

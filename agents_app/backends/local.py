@@ -35,6 +35,7 @@ class LocalBackend:
 
     name = "local"
     remembers = True
+    resumes = works_in_files = False
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -10,6 +10,7 @@ class RunnerBackend:
 
     name = "runner"
     remembers = True
+    resumes = works_in_files = False
 
     async def run(self, request: Request, reporter: Reporter) -> Answer:
         """Never called, since it is never ready here."""

@@ -17,7 +17,8 @@ class Agent(models.Model):
     """An agent of an organization: a backend, its configuration, and how much it may do at once.
 
     `status` is what somebody or something decided: active, paused, draining (finishes what runs, takes nothing new)
-    or error. Whether it is busy or offline is counted when it is asked for.
+    or error (it failed too often in a row and is tried again, one task at a time, from `retry_at` on). Whether it is
+    busy or offline is counted when it is asked for.
     """
 
     ACTIVE, PAUSED, DRAINING, ERROR = "active", "paused", "draining", "error"
@@ -34,6 +35,8 @@ class Agent(models.Model):
         max_length=16, default=ACTIVE, choices=[(s, s) for s in (ACTIVE, PAUSED, DRAINING, ERROR)]
     )
     reason = models.TextField(blank=True)
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="Attempts that failed in a row.")
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     default_duration = models.PositiveIntegerField(
         default=60_000, help_text="Milliseconds, told until there is a history."
     )

@@ -21,34 +21,45 @@ class Task(StateMachine):
     """A piece of work, from being asked for to its end.
 
         queued ──claim──▶ running ──▶ completed
-          ▲ ▲               │  ├────▶ failed ────┐
-          │ └─lost, again───┘  └────▶ cancelled ─┤
-          └───────────── retry ──────────────────┘
+         ▲ ▲ ▲               │  ├────▶ failed ────┐
+         │ │ └──lost, again──┤  └────▶ cancelled ─┤
+         │ └────waiting◀─────┘                    │
+         └────────────── retry ───────────────────┘
 
     A claim gives the row a `lease`, which the holder renews and with which alone it may end the task. `attempts`
     counts the claims; `lost` those whose holder went away without a word.
+
+    A task waits with its lease where its agent asks for a permission, and goes on running after the decision; it
+    waits without one where a budget is used up, and queues again once that is raised.
     """
 
     QUEUED, RUNNING, WAITING = "queued", "running", "waiting"
     COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
     UNFINISHED = (QUEUED, RUNNING, WAITING)
     FINISHED = (COMPLETED, FAILED, CANCELLED)
+    # What a holder may have: with `lease` it is really held.
+    HELD = (RUNNING, WAITING)
     MOVES = {
-        QUEUED: (RUNNING, FAILED, CANCELLED),
-        RUNNING: (QUEUED,),
-        COMPLETED: (RUNNING,),
-        FAILED: (RUNNING,),
+        QUEUED: (RUNNING, WAITING, FAILED, CANCELLED),
+        RUNNING: (QUEUED, WAITING),
+        WAITING: (QUEUED, RUNNING),
+        COMPLETED: HELD,
+        FAILED: UNFINISHED,
         CANCELLED: UNFINISHED,
     }
 
     id = models.CharField(primary_key=True, max_length=LENGTH, default=id_factory("task"), editable=False)
     org = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="tasks")
     agent = models.ForeignKey(Agent, models.CASCADE, db_index=False, related_name="tasks")
+    pinned = models.BooleanField(default=True, help_text="Whether it must be this agent; any other may be exchanged.")
+    capabilities = JsonField(default=list, help_text="What an agent must have that takes it over.")
     # Who asked: the API itself, or a session's message.
     origin = models.CharField(max_length=16, default="task", choices=[(o, o) for o in ORIGINS])
     origin_id = models.CharField(max_length=LENGTH, blank=True)
     session_id = models.CharField(max_length=LENGTH, null=True, blank=True)
     session_limit = models.PositiveIntegerField(null=True, help_text="How many tasks of its session may run at once.")
+    session_budget = models.PositiveBigIntegerField(null=True, help_text="How many tokens its session may use.")
+    waits_for = models.CharField(max_length=LENGTH, blank=True, help_text="Whose budget it waits for, if any.")
     workflow_id = models.CharField(max_length=LENGTH, null=True, blank=True)
     type = models.CharField(max_length=100)
     description = models.TextField()
@@ -68,6 +79,7 @@ class Task(StateMachine):
     attempts = models.PositiveIntegerField(default=0)
     lost = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0, help_text="Passing failures that were tried again.")
+    asked = models.PositiveIntegerField(default=0, help_text="How many permissions it asked for.")
     lease = models.CharField(max_length=64, blank=True)
     worker_id = models.CharField(max_length=LENGTH, blank=True)
     lease_expires_at = models.DateTimeField(null=True)
@@ -84,8 +96,8 @@ class Task(StateMachine):
             models.Index(
                 fields=["agent", "status", "-priority", "id"], name="task_queue", condition=Q(status="queued")
             ),
-            models.Index(fields=["agent", "status", "id"], name="task_running", condition=Q(status="running")),
-            models.Index(fields=["lease_expires_at"], name="task_lease", condition=Q(status="running")),
+            models.Index(fields=["agent", "id"], name="task_held", condition=~Q(lease="")),
+            models.Index(fields=["lease_expires_at"], name="task_lease_end", condition=~Q(lease="")),
             models.Index(
                 fields=["agent", "type", "-finished_at"], name="task_history", condition=Q(status="completed")
             ),
@@ -142,6 +154,7 @@ class Task(StateMachine):
             "sessionId": self.session_id,
             "workflowId": self.workflow_id,
             "attempts": self.attempts,
+            "tokensUsed": self.tokens_used,
             "timeout": self.timeout,
             "createdAt": iso(self.created_at),
             "assignedAt": iso(self.assigned_at),

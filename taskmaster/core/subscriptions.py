@@ -10,6 +10,8 @@ SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
     "task.completed": ("sessions_app.answering.task_ended",),
     "task.failed": ("sessions_app.answering.task_ended",),
     "task.cancelled": ("sessions_app.answering.task_ended",),
+    "task.over": ("agents_app.actions.expire_of",),
+    "budget.raised": ("sessions_app.lifecycle.raise_budget",),
 }
 
 # Who knows the conversation before a task, by the task's origin.
@@ -18,8 +20,9 @@ CONVERSATIONS: dict[str, str] = {"message": "sessions_app.conversation.before_ta
 # How a wait whose interim answer was stored is taken up again, by the first part of its key.
 RESUMED_WAITS: dict[str, str] = {"message": "sessions_app.waiting.resume"}
 
-# Who knows how many tasks of a session may run at once.
-SESSION_LIMIT = "sessions_app.lifecycle.task_limit"
+# Who knows how many tasks of a session may run at once, how many tokens they may use, and what its agents may do.
+SESSION_LIMITS = "sessions_app.lifecycle.limits_of"
+PERMISSION_MODE = "sessions_app.lifecycle.permission_mode"
 
 
 def notify(happened: str, subject: Any) -> None:
@@ -45,7 +48,13 @@ def resume_wait(key: str) -> Any:
     return import_string(RESUMED_WAITS[kind])(subject)
 
 
-def session_limit(org_id: str, session_id: str) -> int:
-    """How many tasks of this session may run at once. Raises NotFound, or InvalidState where it is closed."""
-    limit: int = import_string(SESSION_LIMIT)(org_id, session_id)
-    return limit
+def session_limits(org_id: str, session_id: str) -> dict[str, int | None]:
+    """What a task of this session must keep to. Raises NotFound, or InvalidState where the session is closed."""
+    limits: dict[str, int | None] = import_string(SESSION_LIMITS)(org_id, session_id)
+    return limits
+
+
+def permission_mode(session_id: str) -> str:
+    """default, acceptEdits or plan."""
+    mode: str = import_string(PERMISSION_MODE)(session_id)
+    return mode

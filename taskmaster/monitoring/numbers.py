@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Count
 
+from agents_app import spending
 from agents_app.models import Agent, Task, Worker
 from sessions_app.models import Message, Session
 from taskmaster.events.models import Event
@@ -33,7 +34,7 @@ def status_document(org: Organization) -> dict[str, Any]:
                 "isRunning": bool(workers),
                 "agentCount": Agent.objects.filter(org=org, deleted_at=None).count(),
                 "queuedTasks": tasks.filter(status=Task.QUEUED).count(),
-                "activeTasks": tasks.filter(status=Task.RUNNING).count(),
+                "activeTasks": tasks.exclude(lease="").count(),
             },
         },
         "middleware": {
@@ -56,5 +57,8 @@ def usage_document(org: Organization) -> dict[str, Any]:
         "tokens": ApiToken.objects.filter(org=org, revoked_at=None).count(),
         "events": Event.objects.filter(org=org).count(),
         "tasks": dict(tasks.order_by().values_list("status").annotate(Count("id"))),
-        "tokensUsed": tasks.aggregate(sum=Sum("tokens_used"))["sum"] or 0,
+        "tokenBudget": org.token_budget,
+        "maxRunning": org.max_running,
+        **spending.used(org_id=org.pk).public(),
+        "byAgent": spending.by_agent(org.pk),
     }

@@ -26,6 +26,12 @@ class Organization(models.Model):
     rate_limit = models.CharField(
         max_length=32, blank=True, help_text="For each token, such as 1000/15m; empty: the default."
     )
+    token_budget = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="How many tokens its agents may use in all; empty: any number."
+    )
+    max_running = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many tasks its agents may run at once in all; empty: the default."
+    )
     suspended_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 
@@ -44,6 +50,8 @@ class Organization(models.Model):
             "slug": self.slug,
             "name": self.name,
             "rateLimit": self.rate_limit or None,
+            "tokenBudget": self.token_budget,
+            "maxRunning": self.max_running,
             "suspended": self.is_suspended,
             "createdAt": iso(self.created_at),
         }

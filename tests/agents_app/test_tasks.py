@@ -61,6 +61,7 @@ def test_the_references_example(alice, world):
         "sessionId": None,
         "workflowId": None,
         "attempts": 0,
+        "tokensUsed": 0,
         "timeout": 1_800_000,
         "createdAt": task["createdAt"],
         "assignedAt": document["assignedAt"],

@@ -9,25 +9,19 @@ from django.db.models.functions import Now
 from agents_app import leases, outcomes
 from agents_app.backends.base import BackendError
 from agents_app.models import Task
-from tests.api.racing import at_once
-from tests.api.working import answer, claim, told
+from agents_app.registry import BACKENDS, Resolved
+from tests.api.working import answer, claim, overdue, told
 from tests.api.world import World, stored
 
+from .races import ids
+
 pytestmark = pytest.mark.django_db
+ECHO = Resolved(BACKENDS["echo"], {})
 
 
 @pytest.fixture
 def world(alice):
     return World(alice)
-
-
-def ids(tasks):
-    return [task.pk for task in tasks]
-
-
-def overdue(task):
-    """As if its worker had not been heard of for a while."""
-    Task.objects.filter(pk=task.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
 
 
 def test_the_higher_priority_starts_first_and_equals_in_order(world):
@@ -224,7 +218,7 @@ def test_a_passing_failure_is_tried_again_later_and_later(alice, world):
     broken = BackendError("busy", transient=True)
     for number, pause in enumerate(leases.RETRY_AFTER, 1):
         (task,) = claim(world["agent"])
-        outcomes._failed(task, broken, "echo")
+        outcomes._failed(task, broken, ECHO)
         row = Task.objects.get(pk=task_id)
         assert (row.status, row.failures, row.error) == ("queued", number, "busy")
         assert claim(world["agent"]) == []
@@ -232,7 +226,7 @@ def test_a_passing_failure_is_tried_again_later_and_later(alice, world):
         assert (data["retryAfter"], data["error"]) == (pause.total_seconds() * 1000, "busy")
         Task.objects.filter(pk=task_id).update(not_before=Now() - timedelta(seconds=1))
     (task,) = claim(world["agent"])
-    outcomes._failed(task, broken, "echo")
+    outcomes._failed(task, broken, ECHO)
     row = Task.objects.get(pk=task_id)
     assert (row.status, row.attempts) == ("failed", len(leases.RETRY_AFTER) + 1)
 
@@ -241,14 +235,14 @@ def test_a_backend_may_ask_for_a_longer_pause_but_not_a_shorter(world, alice):
     for asked, expected in ((60_000, 60_000), (10, 1000)):
         world.submit()
         (task,) = claim(world["agent"])
-        outcomes._failed(task, BackendError("busy", transient=True, retry_after=asked), "echo")
+        outcomes._failed(task, BackendError("busy", transient=True, retry_after=asked), ECHO)
         assert told(alice.org, "task.retrying")[-1][1]["retryAfter"] == expected
 
 
 def test_a_lasting_failure_is_not_tried_again(world):
     assert world["task"]
     (task,) = claim(world["agent"])
-    outcomes._failed(task, BackendError("no", code="refused"), "echo")
+    outcomes._failed(task, BackendError("no", code="refused"), ECHO)
     row = Task.objects.get()
     assert (row.status, row.error, row.error_code, row.failures) == ("failed", "no", "refused", 0)
 
@@ -272,75 +266,3 @@ def test_a_stopped_workers_task_is_run_again_at_once(world):
     row = Task.objects.get()
     assert (row.status, row.failures, row.lost) == ("queued", 0, 0)
     assert ids(claim(world["agent"])) == [task.pk]
-
-
-racing = pytest.mark.django_db(transaction=True)
-
-
-@racing
-def test_racing_claims_never_take_a_task_twice_nor_too_many(alice, world):
-    alice.patch(f"/agents/{world['agent']}", {"maxConcurrentTasks": 7})
-    made = [world.submit() for _ in range(12)]
-    calls = [lambda n=n: [ids(claim(world["agent"], 2, f"worker_{n}")) for _ in range(3)] for n in range(6)]
-    taken = [pk for each in at_once(*calls) for some in each for pk in some]
-    assert len(taken) == len(set(taken)) == 7
-    assert set(taken) == set(made[:7])
-    assert Task.objects.filter(status="running").count() == 7
-    assert set(Task.objects.filter(status="running").values_list("attempts", flat=True)) == {1}
-
-
-@racing
-def test_racing_claims_of_several_agents_keep_the_sessions_limit(alice, world):
-    alice.patch(f"/sessions/{world['session']}", {"configuration": {"maxConcurrentTasks": 3}})
-    worlds = [world, World(alice), World(alice), World(alice)]
-    for each in worlds:
-        for _ in range(3):
-            each.submit(sessionId=world["session"])
-    taken = at_once(*[lambda each=each: ids(claim(each["agent"], 3)) for each in worlds])
-    assert sum(map(len, taken)) == 3
-    assert Task.objects.filter(status="running").count() == 3
-
-
-@racing
-def test_a_claim_racing_a_cancel_leaves_one_winner(alice, world):
-    for _ in range(5):
-        task_id = world.submit()
-        cancelled, claimed = at_once(
-            lambda task_id=task_id: alice.post(f"/tasks/{task_id}/cancel").status_code, lambda: claim(world["agent"])
-        )
-        row = Task.objects.get(pk=task_id)
-        assert (cancelled, row.status) == (200, "cancelled")
-        assert all(not leases.complete(task, result={}) for task in claimed)
-        assert Task.objects.get(pk=task_id).status == "cancelled"
-
-
-@racing
-def test_ends_at_once_have_one_winner(alice, world):
-    assert world["task"]
-    (task,) = claim(world["agent"])
-    copies = [Task.objects.get(pk=task.pk) for _ in range(4)]
-    won = at_once(*[lambda c=c, n=n: leases.complete(c, result={"content": str(n)}) for n, c in enumerate(copies)])
-    assert sorted(won) == [False, False, False, True]
-    assert Task.objects.get().result == {"content": str(won.index(True))}
-    assert len(told(alice.org, "task.completed")) == 1
-
-
-@racing
-def test_reapers_at_once_give_a_task_back_once(alice, world):
-    assert world["task"]
-    (task,) = claim(world["agent"])
-    overdue(task)
-    taken = at_once(*[leases.reap] * 4)
-    assert sum(map(len, taken)) == 1
-    row = Task.objects.get()
-    assert (row.lost, row.status) == (1, "queued")
-    assert len(told(alice.org, "task.retrying")) == 1
-
-
-@racing
-def test_retries_at_once_have_one_winner(alice, world):
-    path = f"/tasks/{world['cancelled_task']}/retry"
-    before = len(told(alice.org, "task.queued"))
-    answers = at_once(*[lambda: alice.post(path).status_code] * 4)
-    assert sorted(answers) == [200, 409, 409, 409]
-    assert len(told(alice.org, "task.queued")) == before + 1

@@ -1,0 +1,63 @@
+"""Approvals over REST."""
+
+from typing import Any
+
+from rest_framework.request import Request
+
+from taskmaster.api.envelope import Reply, reply
+from taskmaster.api.paging import page
+from taskmaster.api.views import ApiViewSet
+from taskmaster.core.errors import NotFound, ValidationFailed
+from taskmaster.core.prepared import Select, Slot
+
+from . import actions
+from .models import KINDS, Action
+from .serializers import ConfirmIn
+
+ACTION = Select(lambda: Action.objects.filter(pk=Slot("pk"), org=Slot("org")))
+FILTERS = {"status": "status", "kind": "kind", "sessionId": "session_id", "taskId": "task_id"}
+CHOICES = {"status": Action.STATUSES, "kind": KINDS}
+
+
+class ActionViewSet(ApiViewSet):
+    """`/actions`."""
+
+    bodies = {"confirm": ConfirmIn}
+
+    def list(self, request: Request) -> Reply:
+        """Newest first; `status`, `kind`, `sessionId` and `taskId` narrow it."""
+        for name, allowed in CHOICES.items():
+            if name in request.GET and request.GET[name] not in allowed:
+                raise ValidationFailed.of(name, f"one of {', '.join(allowed)}")
+        narrowed = {
+            field: request.GET[name].replace("\0", "") for name, field in FILTERS.items() if name in request.GET
+        }
+        return page(request, Action.objects.filter(org=self.org, **narrowed), name="actions", show=Action.public)
+
+    def retrieve(self, request: Request, pk: str) -> Reply:
+        """One action."""
+        return reply({"action": self.find(ACTION, pk).public()})
+
+    def confirm(self, request: Request, pk: str) -> Reply:
+        """Decide it, for or against."""
+        body = self.body()
+        return reply(decided(self, pk, body))
+
+
+def decided(view: ApiViewSet, pk: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Decide the action as the body says. A `sessionId` must be the action's. Raises NotFound or InvalidState."""
+    action = view.find(ACTION, pk)
+    if body.get("session_id") not in (None, action.session_id):
+        raise NotFound()
+    verdict = actions.Verdict(
+        confirmed=body["confirmed"],
+        by=f"{view.token.name} ({view.token.pk})",
+        reason=body.get("reason") or "",
+        updated_input=body.get("updated_input"),
+        always_allow=body.get("always_allow", False),
+        on_deny=body.get("on_deny") or "",
+    )
+    action = actions.decide(action, verdict)
+    shown = action.public()
+    result = {"actionId": action.pk, "status": action.status, "executedAt": shown["executedAt"]}
+    return {"action": shown, "result": result}

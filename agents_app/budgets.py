@@ -1,0 +1,154 @@
+"""Budgets: what is used up makes work wait and asks a person; it never ends anything by itself.
+
+A budget is looked at before a task starts, so what runs at that moment may still go over it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from taskmaster.core.clock import now
+from taskmaster.core.subscriptions import notify
+from taskmaster.events.log import record
+from taskmaster.orgs.models import Organization
+
+from . import dispatch, spending
+from .models import Action, Task
+from .org_limits import org_limits
+
+DENIED = "budget_reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many tokens `subject`, a session or an organization, may use in all."""
+
+    subject: str
+    tokens: int
+
+    @property
+    def scope(self) -> str:
+        """session or org."""
+        return self.subject.partition("_")[0]
+
+    def used(self) -> int:
+        """How many it has used."""
+        return spending.used(**{f"{self.scope}_id": self.subject}).tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A budget that somebody raised: the news for whoever keeps it."""
+
+    subject: str
+    tokens: int
+
+
+def within(tasks: Iterable[Task]) -> list[Task]:
+    """Those that may start; the others wait from now on (in the claim's transaction)."""
+    left: dict[Budget, int] = {}
+    fit = []
+    for task in tasks:
+        budget = next((b for b in _budgets_of(task) if _left(b, left) <= 0), None)
+        if budget is None:
+            fit.append(task)
+        else:
+            _park(task, budget)
+    return fit
+
+
+def _budgets_of(task: Task) -> Iterable[Budget]:
+    if task.session_budget is not None and task.session_id:
+        yield Budget(task.session_id, task.session_budget)
+    of_org = org_limits.of(task.org_id).token_budget
+    if of_org is not None:
+        yield Budget(task.org_id, of_org)
+
+
+def _left(budget: Budget, known: dict[Budget, int]) -> int:
+    if budget not in known:
+        known[budget] = budget.tokens - budget.used()
+    return known[budget]
+
+
+def _park(task: Task, budget: Budget) -> None:
+    if task.try_move(Task.WAITING, where={"status": Task.QUEUED}, waits_for=budget.subject):
+        action = _question(task, budget)
+        record(task.org_id, ("task.waiting", task.news(actionId=action.pk)))
+
+
+def _question(task: Task, budget: Budget) -> Action:
+    """The open question about this budget, asked now where nobody has."""
+    open_one = Action.objects.filter(subject=budget.subject, status=Action.PENDING)
+    found = open_one.first()
+    if found:
+        return found
+    asked = {"scope": budget.scope, "tokenBudget": budget.tokens, "tokensUsed": budget.used()}
+    session = task.session_id if budget.scope == "session" else None
+    about = {"org_id": task.org_id, "kind": "budget", "tool": "token_budget", "subject": budget.subject}
+    action = Action(**about, session_id=session, task_id=task.pk, input=asked, risk="low")
+    try:
+        with transaction.atomic():
+            action.save(force_insert=True)
+    except IntegrityError:
+        return open_one.get()
+    told = {**asked, "sessionId": session, "actionId": action.pk}
+    record(task.org_id, ("budget.reached", told), ("action.pending", action.news()))
+    return action
+
+
+def decided(action: Action) -> None:
+    """Confirmed: the budget grows, to what was typed or by as much as it was, and work goes on. Denied: it fails."""
+    if action.status == Action.CONFIRMED:
+        typed = (action.updated_input or {}).get("tokenBudget")
+        asked = action.input
+        fresh = typed if type(typed) is int and typed > 0 else asked["tokensUsed"] + asked["tokenBudget"]
+        _raise_to(action, fresh)
+        release(action.subject)
+        return
+    reason = "The token budget is used up" + (f": {action.reason}" if action.reason else ".")
+    for task in parked(action.subject):
+        if task.try_move(Task.FAILED, error=reason, error_code=DENIED, finished_at=now()):
+            record(task.org_id, ("task.failed", task.news(error=reason, code=DENIED, duration=0)))
+            notify("task.failed", task)
+
+
+def _raise_to(action: Action, tokens: int) -> None:
+    if action.subject == action.org_id:
+        Organization.objects.filter(pk=action.org_id).update(token_budget=tokens)
+        org_limits.forget()
+    else:
+        Task.objects.filter(session_id=action.subject, status__in=Task.UNFINISHED).update(session_budget=tokens)
+        notify("budget.raised", Raised(action.subject, tokens))
+
+
+def parked(subject: str) -> "QuerySet[Task]":
+    """The tasks that wait for this session's or organization's budget."""
+    return Task.objects.select_related("agent").filter(status=Task.WAITING, waits_for=subject)
+
+
+def release(subject: str) -> None:
+    """Queue what waits for it; what is still over a budget will wait again (in a transaction)."""
+    for task in parked(subject):
+        if task.try_move(Task.QUEUED, where={"status": Task.WAITING}, waits_for=""):
+            record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
+            dispatch.wake(task.agent)
+
+
+def look_again() -> None:
+    """The sweep: questions that a changed budget has answered, or that nothing waits for any more, are over."""
+    for action in Action.objects.filter(status=Action.PENDING, kind="budget")[:500]:
+        _look_at(action)
+
+
+@transaction.atomic
+def _look_at(action: Action) -> None:
+    waiting = parked(action.subject).first()
+    if waiting and any(b.subject == action.subject and b.used() >= b.tokens for b in _budgets_of(waiting)):
+        return
+    reason = "The budget was changed." if waiting else "Nothing waits for it any more."
+    if action.try_move(Action.EXPIRED, reason=reason, decided_at=now()):
+        record(action.org_id, ("action.expired", action.news()))
+        release(action.subject)

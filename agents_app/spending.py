@@ -1,0 +1,100 @@
+"""Tokens and time used by organizations, agents and sessions.
+
+Each attempt that ends writes one line in its own transaction; a sweep folds the lines into sums, so that nobody's
+commit waits for a counter. What is told is always the sum and the lines that are not folded yet.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Sum
+
+from taskmaster.core.clock import milliseconds, now
+from taskmaster.core.prepared import insert
+
+from .models import Account, Agent, Spending, Task
+
+BATCH = 5_000
+_ADVISORY_LOCK = 0x7461736C
+_TAKE = """
+    DELETE FROM agents_app_spending WHERE id IN (SELECT id FROM agents_app_spending ORDER BY id LIMIT %s)
+    RETURNING org_id, agent_id, session_id, tokens, milliseconds
+"""
+_ADD = """
+    INSERT INTO agents_app_account (subject, attempts, tokens, milliseconds) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (subject) DO UPDATE SET attempts = agents_app_account.attempts + excluded.attempts,
+    tokens = agents_app_account.tokens + excluded.tokens,
+    milliseconds = agents_app_account.milliseconds + excluded.milliseconds
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used in all; `milliseconds` is the time agents ran, `attempts` how often they did."""
+
+    attempts: int = 0
+    tokens: int = 0
+    milliseconds: int = 0
+
+    def public(self) -> dict[str, int]:
+        """As the API shows it."""
+        return {"tokensUsed": self.tokens, "duration": self.milliseconds, "attempts": self.attempts}
+
+
+def spend(task: Task, tokens: int) -> None:
+    """Note what an attempt that ends now has used (in its transaction)."""
+    ran = 0 if task.started_at is None else max(0, milliseconds(now() - task.started_at))
+    about = {"org_id": task.org_id, "agent_id": task.agent_id, "session_id": task.session_id}
+    insert([Spending(**about, tokens=tokens, milliseconds=ran)])
+
+
+def used(**subject: str) -> Usage:
+    """What `org_id`, `agent_id` or `session_id` has used until now."""
+    ((_, pk),) = subject.items()
+    # The lines first: one that is folded in between is then counted twice rather than not at all.
+    lines: dict[str, Any] = Spending.objects.filter(**subject).aggregate(
+        attempts=Count("*"), tokens=Sum("tokens", default=0), milliseconds=Sum("milliseconds", default=0)
+    )
+    sums = Account.objects.filter(pk=pk).first() or Account(subject=pk)
+    return Usage(
+        sums.attempts + lines["attempts"], sums.tokens + lines["tokens"], sums.milliseconds + lines["milliseconds"]
+    )
+
+
+def by_agent(org_id: str) -> list[dict[str, Any]]:
+    """What each of the organization's agents has used until a moment ago, the dearest first."""
+    names = dict(Agent.objects.filter(org=org_id).values_list("pk", "name"))
+    accounts = Account.objects.filter(subject__in=names).order_by("-tokens", "subject")
+    return [
+        {"agentId": a.subject, "name": names[a.subject]} | Usage(a.attempts, a.tokens, a.milliseconds).public()
+        for a in accounts
+    ]
+
+
+def fold() -> int:
+    """Fold what lies there into the sums. Returns how many lines there were."""
+    folded = 0
+    while count := _fold_batch():
+        folded += count
+        if count < BATCH:
+            break
+    return folded
+
+
+@transaction.atomic
+def _fold_batch() -> int:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        cursor.execute(_TAKE, [BATCH])
+        lines = cursor.fetchall()
+        sums: dict[str, Counter[str]] = {}
+        for *subjects, tokens, ran in lines:
+            for subject in filter(None, subjects):
+                sums.setdefault(subject, Counter()).update({"attempts": 1, "tokens": tokens, "milliseconds": ran})
+        rows = [(subject, s["attempts"], s["tokens"], s["milliseconds"]) for subject, s in sorted(sums.items())]
+        if rows:
+            cursor.executemany(_ADD, rows)
+    return len(lines)
