@@ -73,6 +73,12 @@ def store(*, org_id: str, provider: str, fields: Mapping[str, Any]) -> Credentia
     return credential
 
 
+def delete(credential: Credential) -> None:
+    """Forget an organization's credential; whoever used it falls back to the environment's."""
+    credential.delete()
+    _stored.forget()
+
+
 class _Stored:
     """Organizations' credentials, each looked up at most once a second by each process."""
 
@@ -110,7 +116,7 @@ _stored = _Stored()
 
 def identity(backend: str, config: Mapping[str, Any]) -> str:
     """A keyed hash of what a provider knows the caller by, "" where it is nothing."""
-    key = config.get("apiKey")
+    key = config.get("apiKey") or config.get("url")
     return digest("credential", f"{backend}|{config.get('baseUrl') or ''}|{key}") if key else ""
 
 

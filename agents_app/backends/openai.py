@@ -13,7 +13,7 @@ from .wire.chat import chat
 from .wire.completion import LONGEST_ANSWER, Completion
 from .wire.endpoint import ModelEndpoint
 from .wire.refusals import TooMuch, broken, refused
-from .wire.session import Connector, Sessions, connector
+from .wire.session import Connector, Sessions, beginning, connector
 from .wire.sse import TooLong, events
 
 LONGEST_ERROR = 64 * 1024
@@ -32,6 +32,7 @@ class OpenAIBackend:
 
     name = "openai"
     remembers = True
+    resumes = works_in_files = False
 
     def __init__(self, *, name: str = "openai", make_connector: Connector = connector) -> None:
         self.name = name
@@ -121,11 +122,11 @@ def _body(endpoint: ModelEndpoint, request: Request) -> Body:
 
 async def _read(response: aiohttp.ClientResponse, completion: Completion, endpoint: ModelEndpoint, body: Body) -> None:
     if response.status != 200:
-        text = (await _text(response, LONGEST_ERROR)).decode(errors="replace")
+        text = (await beginning(response, LONGEST_ERROR)).decode(errors="replace")
         _adapt(response.status, text, body)
         raise refused(response.status, response.headers, text, endpoint.api_key)
     if response.content_type == "application/json":
-        completion.take((await _text(response, LONGEST_ANSWER * 4)).decode(errors="replace"))
+        completion.take((await beginning(response, LONGEST_ANSWER * 4)).decode(errors="replace"))
     elif response.content_type == "text/html":
         raise BackendError("the model endpoint answered with a web page; config.baseUrl is not its API's address")
     else:
@@ -148,14 +149,6 @@ async def _stream(response: aiohttp.ClientResponse, completion: Completion) -> N
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     async for chunk in response.content.iter_any():
         yield chunk
-
-
-async def _text(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body's first `most` bytes."""
-    text = b""
-    while len(text) < most and (chunk := await response.content.read(most - len(text))):
-        text += chunk
-    return text
 
 
 def _adapt(status: int, text: str, body: Body) -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ..base import BackendError, Reporter
-from .refusals import told
+from .refusals import storable, told
 
 LONGEST_ANSWER = 1_000_000  # characters; an endpoint that never ends must not fill the memory
 LONGEST_NAME = 200
@@ -61,7 +61,7 @@ class Completion:
     def _meta(self, chunk: dict[str, Any]) -> None:
         model = chunk.get("model")
         if isinstance(model, str) and model:
-            self.model = model[:LONGEST_NAME]
+            self.model = storable(model[:LONGEST_NAME])
         # Some endpoints repeat the running total in every chunk: the last one counts, not their sum.
         self.tokens = _tokens(chunk.get("usage")) or self.tokens
 
@@ -74,7 +74,7 @@ class Completion:
             self.finish = choice["finish_reason"]
 
     def _add(self, text: str) -> None:
-        text = text[: LONGEST_ANSWER - self._length]
+        text = storable(text)[: LONGEST_ANSWER - self._length]
         self._length += len(text)
         self._pieces.append(text)
         self._reporter.delta(text)

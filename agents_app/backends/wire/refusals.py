@@ -11,7 +11,9 @@ import aiohttp
 
 from ..base import BackendError
 
-PASSING = frozenset({408, 409, 423, 425, 429})
+MODEL = "the model endpoint"
+LIMITED = 429
+PASSING = frozenset({408, 409, 423, 425, LIMITED})
 LONGEST_REASON = 300
 LONGEST_WAIT = 24 * 3600 * 1000
 HIDDEN = "[hidden]"
@@ -22,34 +24,52 @@ class TooMuch(BackendError):
     """The endpoint said that the request is longer than the model can read."""
 
 
-def hidden(text: str, secret: str) -> str:
-    """The text in one short line, without the secret."""
-    shown = text.replace(secret, HIDDEN) if secret else text
-    return " ".join(shown.split())[:LONGEST_REASON]
+def storable(text: str) -> str:
+    """The text without what no database takes: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "�").encode(errors="replace").decode()
+
+
+def hidden(text: str, *secrets: str, longest: int = LONGEST_REASON) -> str:
+    """The text in one short line, without the secrets."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return storable(" ".join(text.split())[:longest])
 
 
 def refused(status: int, headers: Mapping[str, str], body: str, secret: str) -> BackendError:
-    """The error for an HTTP answer other than 200."""
-    if 300 <= status < 400:
-        return BackendError(f"the model endpoint answered {status}: it has moved, and redirects are not followed")
-    reason = hidden(_reason(body), secret)
-    message = f"the model endpoint answered {status}" + (f": {reason}" if reason else "")
+    """The error for a model endpoint's answer other than 200."""
+    error = answered(MODEL, status, headers, body, secret)
     if status in {400, 413, 422} and any(word in body.lower() for word in SIZE_WORDS):
-        return TooMuch(message, code="context_too_long")
-    transient = status in PASSING or status >= 500
-    return BackendError(message, transient=transient, retry_after=wait(headers) if transient else None)
+        return TooMuch(str(error), code="context_too_long")
+    return error
 
 
-def broken(error: Exception) -> BackendError:
+def answered(
+    who: str, status: int, headers: Mapping[str, str], body: str, *secrets: str, passing: frozenset[int] = PASSING
+) -> BackendError:
+    """The error for an HTTP answer that is no success; a status in `passing` or of 500 and more may pass."""
+    if 300 <= status < 400:
+        return BackendError(f"{who} answered {status}: it has moved, and redirects are not followed")
+    reason = hidden(_reason(body), *secrets)
+    transient = status in passing or status >= 500
+    return BackendError(
+        f"{who} answered {status}" + (f": {reason}" if reason else ""),
+        transient=transient,
+        retry_after=wait(headers) if transient else None,
+        limited=status == LIMITED,
+    )
+
+
+def broken(error: Exception, who: str = MODEL) -> BackendError:
     """The error for a connection that could not be made or did not last."""
     if isinstance(error, aiohttp.InvalidURL | ValueError | aiohttp.ClientConnectorCertificateError):
-        return BackendError(f"the model endpoint cannot be called ({type(error).__name__})")
+        return BackendError(f"{who} cannot be called ({type(error).__name__})")
     if isinstance(error, asyncio.TimeoutError):
-        return BackendError("the model endpoint did not answer in time", transient=True)
+        return BackendError(f"{who} did not answer in time", transient=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or "no connection"
-        return BackendError(f"the model endpoint cannot be reached ({reason})", transient=True)
-    return BackendError(f"the connection to the model endpoint broke ({type(error).__name__})", transient=True)
+        return BackendError(f"{who} cannot be reached ({reason})", transient=True)
+    return BackendError(f"the connection to {who} broke ({type(error).__name__})", transient=True)
 
 
 def told(error: Any, secret: str, *, began: bool) -> BackendError:
@@ -58,8 +78,8 @@ def told(error: Any, secret: str, *, began: bool) -> BackendError:
     code = error.get("code") if isinstance(error, dict) else None
     permanent = isinstance(code, int) and 400 <= code < 500 and code not in PASSING
     if not began and any(word in json.dumps(error).lower() for word in SIZE_WORDS):
-        return TooMuch(f"the model endpoint gave up: {reason}", code="context_too_long")
-    return BackendError(f"the model endpoint gave up: {reason}", transient=not permanent)
+        return TooMuch(f"{MODEL} gave up: {reason}", code="context_too_long")
+    return BackendError(f"{MODEL} gave up: {reason}", transient=not permanent, limited=code == LIMITED)
 
 
 def wait(headers: Mapping[str, str]) -> int | None:

@@ -14,8 +14,11 @@ SILENCE = 300.0
 
 
 def connector() -> aiohttp.BaseConnector:
-    """Connections to wherever the configuration points, one for each answer, so that closing it ends the answer."""
-    return aiohttp.TCPConnector(force_close=True)
+    """Connections to wherever the configuration points, one for each answer, so that closing it ends the answer.
+
+    As many as there are answers: one organization's slow endpoint must not hold up another's.
+    """
+    return aiohttp.TCPConnector(force_close=True, limit=0)
 
 
 class Sessions:
@@ -50,3 +53,11 @@ class Sessions:
         finally:
             self._lives.pop(loop, None)
             await session.close()
+
+
+async def beginning(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body's first `most` bytes."""
+    text = b""
+    while len(text) < most and (chunk := await response.content.read(most - len(text))):
+        text += chunk
+    return text

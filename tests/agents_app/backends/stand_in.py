@@ -12,23 +12,10 @@ from aiohttp import web
 from agents_app.backends.base import Answer, BackendError, Request
 from agents_app.backends.openai import OpenAIBackend
 
+from .recorder import Recorder
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KEY = "sk-do-not-show-me"
-
-
-class Recorder:
-    """A reporter that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.deltas: list[str] = []
-        self.first = asyncio.Event()
-
-    def delta(self, text: str) -> None:
-        self.deltas.append(text)
-        self.first.set()
-
-    def progress(self, fraction: float, note: str = "") -> None:
-        raise AssertionError("a model has no progress to tell")
 
 
 @dataclass
@@ -37,7 +24,9 @@ class StandIn:
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     live: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,12 +34,14 @@ class StandIn:
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[StandIn]:
-    """Serve `handler` at /v1/chat/completions."""
+    """Serve `handler` at every path."""
     seen = StandIn()
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        seen.bodies.append(await request.json())
+        seen.raw.append(await request.read())
+        seen.bodies.append(json.loads(seen.raw[-1]))
         seen.headers.append(dict(request.headers))
+        seen.paths.append(request.path_qs)
         seen.live += 1
         seen.asked.set()
         try:
@@ -60,7 +51,7 @@ async def serving(handler: Handler) -> AsyncIterator[StandIn]:
             seen.ended.set()
 
     app = web.Application(client_max_size=10_000_000)
-    app.router.add_post("/v1/chat/completions", answer)
+    app.router.add_post("/{path:.*}", answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

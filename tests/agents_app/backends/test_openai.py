@@ -158,3 +158,8 @@ def test_a_wrong_configuration_is_unready_for_good_and_says_why(broken: dict[str
 
 def test_a_good_configuration_is_ready_whether_or_not_the_endpoint_is_up() -> None:
     assert OpenAIBackend().unready(config("http://127.0.0.1:1/v1")) is None
+
+
+def test_what_no_database_takes_is_in_no_answer() -> None:
+    answer, recorder, _ = ask(streams(chunk("a\0b\ud800"), chunk("c", "stop"), DONE))
+    assert (answer.content, "".join(recorder.deltas)) == ("a�b?c", "a�b?c")

@@ -33,6 +33,19 @@ def test_retry_after_is_told_in_milliseconds() -> None:
     assert failure(answers(429, "{}", **{"Retry-After": "7"})).retry_after == 7_000
 
 
+def test_only_too_many_requests_close_the_credential() -> None:
+    assert failure(answers(429, "{}", **{"Retry-After": "7"})).limited is True
+    assert failure(answers(503, "{}", **{"Retry-After": "7"})).limited is False
+    event = b"data: " + json.dumps({"error": {"message": "slow down", "code": 429}}).encode() + b"\n\n"
+    told = failure(streams(event))
+    assert (told.limited, told.transient) == (True, True)
+
+
+def test_what_no_database_takes_is_in_no_message() -> None:
+    error = failure(answers(400, '{"error": {"message": "a\\u0000b\\ud800c"}}'))
+    assert str(error) == "the model endpoint answered 400: a�b?c"
+
+
 def test_retry_after_is_read_in_all_its_forms() -> None:
     in_a_minute = wait({"Retry-After": formatdate(time.time() + 60, usegmt=True)})
     assert in_a_minute is not None

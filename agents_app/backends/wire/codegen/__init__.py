@@ -1,0 +1,1 @@
+"""What goes over the wire to the Codegen API (docs.codegen.com, API reference)."""
