@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
@@ -99,7 +99,8 @@ def estimated_duration(agent: Agent, type: str) -> int:
 
 def agents_with_work() -> list[str]:
     """The agents that have something they could run now: whom the sweep wakes."""
-    due = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), status=Task.QUEUED)
-    open_ = Q(agent__status=Agent.ACTIVE) | Q(agent__status=Agent.ERROR, agent__retry_at__lte=Now())
-    ready = due.filter(open_, agent__deleted_at=None).exclude(agent__backend="runner")
-    return list(ready.order_by().values_list("agent_id", flat=True).distinct())
+    due = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), agent=OuterRef("pk"), status=Task.QUEUED)
+    takes = Q(status=Agent.ACTIVE) | Q(status=Agent.ERROR, retry_at__lte=Now())
+    # One look into the index for each agent, however long its queue is.
+    agents = Agent.objects.filter(takes, Exists(due), deleted_at=None).exclude(backend="runner")
+    return list(agents.values_list("pk", flat=True))

@@ -166,7 +166,7 @@ class Executor:
             outcome = outcomes.put_back(task)
         finally:
             reporter.finish()
-        await reporter.written()
+        await reporter.stored()
         await self._settle(task, outcome)
 
     async def _settle(self, task: Task, outcome: Callable[[], Any]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
@@ -35,7 +36,8 @@ class TaskReporter:
         self._stored_at = 0.0
         self._lines: list[str] = []
         self._lines_due: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[Any] | None = None
+        self._calls: deque[Callable[[], Any]] = deque()
+        self._storing: asyncio.Task[None] | None = None
         # The clock of the attempt, which stands still while a person is asked.
         self.clock: asyncio.Timeout | None = None
 
@@ -60,7 +62,7 @@ class TaskReporter:
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Keep this for the next attempt or request, whatever becomes of this one."""
-        self._in_pool(partial(memories.remember, self._task, dict(memory)))
+        self._store(partial(memories.remember, self._task, dict(memory)))
 
     async def ask(self, question: Question) -> Decision:
         """Wait for a person's decision; the task is `waiting`, and its time stands still, meanwhile."""
@@ -86,10 +88,10 @@ class TaskReporter:
             self._flush()
         self._write()
 
-    async def written(self) -> None:
-        """Every line of the log is stored."""
-        while self._writing is not None and (self._lines or not self._writing.done()):
-            await self._writing
+    async def stored(self) -> None:
+        """Every line of the log is stored, and what is to be remembered."""
+        if self._storing is not None:
+            await self._storing
 
     def _flush(self) -> None:
         self._due = None
@@ -100,15 +102,21 @@ class TaskReporter:
             self._gathered = ""
 
     def _write(self) -> None:
-        """Store the lines, after those before them."""
+        """Store the lines that were gathered."""
         self._lines_due = None
-        if not self._lines:
-            return
-        if self._writing is not None and not self._writing.done():
-            self._writing.add_done_callback(lambda _: self._write())
-            return
-        lines, self._lines = self._lines, []
-        self._writing = self._in_pool(partial(logs.write, self._task, lines))
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._store(partial(logs.write, self._task, lines))
+
+    def _store(self, call: Callable[[], Any]) -> None:
+        """Have it done after what was to be stored before."""
+        self._calls.append(call)
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.get_running_loop().create_task(self._store_all())
+
+    async def _store_all(self) -> None:
+        while self._calls:
+            await self._in_pool(self._calls.popleft())
 
     async def _asked(self, question: Question) -> str:
         """The new action's id, "" where the lease is lost. The database may be away for a moment."""

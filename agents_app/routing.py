@@ -1,7 +1,7 @@
 """Choosing the agent for work that names none."""
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
@@ -87,8 +87,8 @@ def spread() -> None:
 
     Pinned tasks stay where they are.
     """
-    waiting = Task.objects.filter(status=Task.QUEUED, pinned=False).order_by().values("agent_id").distinct()
-    agents = list(Agent.objects.filter(pk__in=waiting)[:200])
+    movable = Task.objects.filter(agent=OuterRef("pk"), status=Task.QUEUED, pinned=False)
+    agents = list(Agent.objects.filter(Exists(movable))[:200])
     running = fleet.running_counts(agents)
     for agent in agents:
         status, _ = fleet.status_of(agent, running.get(agent.pk, 0))

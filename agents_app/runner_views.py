@@ -1,5 +1,6 @@
 """What runners call: the scope `agents` is theirs."""
 
+import time
 from functools import partial
 
 from rest_framework.request import Request
@@ -31,15 +32,16 @@ class RunnerViewSet(ApiViewSet):
 
     def lease(self, request: Request, pk: str) -> Reply:
         """The agent's next task; with `wait`, as soon as there is one."""
+        began = time.monotonic()
         agent = self._agent(pk)
         wait = self.optional_body().get("wait", 0)
-        runners.heartbeat(agent.pk)
+        runners.noticed(agent.pk)
         leased = runners.lease(agent.pk)
         if leased:
             return reply(leased.public())
         response = reply(runners.NOTHING)
         if wait:
-            response.wait = lease_wait(agent.pk, wait)
+            response.wait = lease_wait(agent.pk, wait, began)
         return response
 
     def _agent(self, pk: str) -> Agent:
@@ -49,10 +51,16 @@ class RunnerViewSet(ApiViewSet):
         return agent
 
 
-def lease_wait(agent_id: str, milliseconds: int) -> Wait:
-    """A wait for a task of this agent, which several runners may wait for at once."""
-    key = f"lease:{agent_id}"
-    return Wait(key=key, seconds=milliseconds / 1000, finish=partial(_leased, agent_id), ended=_with_work)
+def lease_wait(agent_id: str, milliseconds: int, began: float) -> Wait:
+    """A wait for a task of this agent, which several runners may wait for at once and one of them gets."""
+    return Wait(
+        key=f"lease:{agent_id}",
+        seconds=milliseconds / 1000,
+        finish=partial(_leased, agent_id),
+        ended=_with_work,
+        alone=True,
+        since=began,
+    )
 
 
 def _leased(agent_id: str) -> Reply | None:
@@ -77,7 +85,7 @@ class ReportViewSet(ApiViewSet):
         if task.status == Task.CANCELLED:
             return reply({"cancelled": True, "leaseExpiresAt": None})
         expires = runners.progress(task, body["token"], body["progress"], body.get("message", ""))
-        runners.heartbeat(task.agent_id)
+        runners.noticed(task.agent_id)
         return reply({"cancelled": False, "leaseExpiresAt": expires})
 
     def complete(self, request: Request, pk: str) -> Reply:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import iso, now
@@ -23,6 +23,7 @@ BACKEND = "runner"
 BEAT_SECONDS = 10.0
 GONE_SECONDS = 3 * BEAT_SECONDS
 LEASE_SECONDS = 60.0
+NOTED_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ def heartbeat(agent_id: str) -> None:
     Agent.objects.filter(pk=agent_id).update(last_heartbeat=now())
 
 
+def noticed(agent_id: str) -> None:
+    """A heartbeat by the way, of a call that is made often: written again after some seconds only."""
+    moment = now()
+    long_ago = Q(last_heartbeat=None) | Q(last_heartbeat__lt=moment - timedelta(seconds=NOTED_SECONDS))
+    Agent.objects.filter(long_ago, pk=agent_id).update(last_heartbeat=moment)
+
+
 def is_present(agent: Agent) -> bool:
     """Whether a runner was heard of within three beats."""
     return agent.last_heartbeat is not None and agent.last_heartbeat > now() - timedelta(seconds=GONE_SECONDS)
@@ -70,8 +78,8 @@ def lease(agent_id: str) -> Lease | None:
 
 def waiting(agents: Iterable[str]) -> set[str]:
     """Those of these agents that have a task waiting."""
-    queued = Task.objects.filter(agent__in=list(agents), status=Task.QUEUED).order_by()
-    return set(queued.values_list("agent_id", flat=True).distinct())
+    queued = Task.objects.filter(agent=OuterRef("pk"), status=Task.QUEUED)
+    return set(Agent.objects.filter(Exists(queued), pk__in=list(agents)).values_list("pk", flat=True))
 
 
 def take_back() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from .jobs import Held, Json, follow, load
+from .runners import Runners
 
 
 class LoadProcess:
@@ -43,8 +44,10 @@ class LoadProcess:
 
 
 async def _serve() -> None:
-    held = Held()
+    held, runners = Held(), Runners()
     jobs = {"load": load, "follow": follow, "hold": held.send, "release": held.release}
+    jobs |= {"runners": runners.begin, "runners-alone": runners.alone}
+    jobs |= {"runners-burst": runners.burst, "runners-drained": runners.drained}
     lines = asyncio.StreamReader(limit=1 << 26)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)

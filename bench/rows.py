@@ -77,6 +77,22 @@ def tasks(org: str, agent: str, count: int, keep: Callable[[str], None]) -> None
     insert(Task, template, rows())
 
 
+def queued(org: str, agent: str, count: int) -> None:
+    """Tasks that wait for an agent, with priorities of all kinds."""
+    from agents_app.models import Task
+
+    begin = time.time_ns() // 1_000_000 - HOUR - count
+
+    def rows() -> Iterator[Row]:
+        for number in range(count):
+            moment = stored_time(begin + number)
+            times = dict.fromkeys(("created_at", "assigned_at"), moment)
+            yield {"id": new_id("task", begin + number), "priority": number % 4} | times
+
+    template = {"org_id": org, "agent_id": agent, "type": "bench", "description": "Add a /version endpoint."}
+    insert(Task, template | {"status": "queued"}, rows())
+
+
 def messages(session: str, count: int, keep: Callable[[str], None]) -> None:
     """Answered messages of a session."""
     from sessions_app.models import Message, Session
@@ -137,6 +153,9 @@ def main() -> None:
     """Make what the JSON says and print the ids to ask for."""
     django.setup()
     wanted = orjson.loads(sys.stdin.buffer.read())
+    if "queued" in wanted:
+        queued(wanted["org"], wanted["agent"], wanted["queued"])
+        return analyze()
     org, agent, session, count = (wanted[key] for key in ("org", "agent", "session", "count"))
     kept: dict[str, list[str]] = {"tasks": [], "messages": [], "sessions": []}
     tasks(org, agent, count, sampler(count, kept["tasks"]))
@@ -145,6 +164,7 @@ def main() -> None:
     kept["sessions"] = spread[:: max(1, len(spread) // 100)]
     analyze()
     sys.stdout.buffer.write(orjson.dumps(kept))
+    return None
 
 
 if __name__ == "__main__":

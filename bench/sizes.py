@@ -14,7 +14,8 @@ class Size:
     few: int  # rows of the small installation
     many: int  # rows of the large one
     waiting: int
+    queued: int  # tasks that wait for one agent
 
 
-FULL = Size(rounds=5, seconds=3, count=500, tasks=2_000, few=1_000, many=1_000_000, waiting=1_000)
-QUICK = Size(rounds=3, seconds=1, count=100, tasks=200, few=1_000, many=50_000, waiting=200)
+FULL = Size(rounds=5, seconds=3, count=500, tasks=2_000, few=1_000, many=1_000_000, waiting=1_000, queued=100_000)
+QUICK = Size(rounds=3, seconds=1, count=100, tasks=200, few=1_000, many=50_000, waiting=200, queued=10_000)

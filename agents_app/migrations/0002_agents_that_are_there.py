@@ -142,6 +142,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
+            index=models.Index(condition=models.Q(('pinned', False), ('status', 'queued')), fields=['agent', 'id'], name='task_movable'),
+        ),
+        migrations.AddIndex(
+            model_name='task',
             index=models.Index(condition=models.Q(('lease', ''), _negated=True), fields=['agent', 'id'], name='task_held'),
         ),
         migrations.AddIndex(

@@ -96,6 +96,7 @@ class Task(StateMachine):
             models.Index(
                 fields=["agent", "status", "-priority", "id"], name="task_queue", condition=Q(status="queued")
             ),
+            models.Index(fields=["agent", "id"], name="task_movable", condition=Q(status="queued", pinned=False)),
             models.Index(fields=["agent", "id"], name="task_held", condition=~Q(lease="")),
             models.Index(fields=["lease_expires_at"], name="task_lease_end", condition=~Q(lease="")),
             models.Index(

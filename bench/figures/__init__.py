@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.result import Result
 from bench.sizes import Size
 
-from . import client, lists, memory, message, status, submit, task, waiting
+from . import client, dispatch, lists, memory, message, runner, status, submit, task, waiting
 
 Figure = Callable[[Path, Size], Iterator[Result]]
 
@@ -16,6 +16,8 @@ FIGURES: dict[str, Figure] = {
     "submit": submit.measure,
     "message": message.measure,
     "task": task.measure,
+    "runner": runner.measure,
+    "dispatch": dispatch.measure,
     "memory": memory.measure,
     "lists": lists.measure,
     "waiting": waiting.measure,

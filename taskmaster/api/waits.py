@@ -28,3 +28,6 @@ class Wait:
     last_event: Callable[[], tuple[str, bytes, str] | None] = field(default=lambda: None)
     # The Idempotency-Key row whose interim answer the final one replaces.
     idempotency: int | None = None
+    # Whether one alone gets what several wait for, and since when, by the monotonic clock, a signal is news to it.
+    alone: bool = False
+    since: float = 0.0

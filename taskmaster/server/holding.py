@@ -10,6 +10,8 @@ from typing import Any
 from taskmaster.api.waits import Wait
 from taskmaster.core.wakeups import hub
 
+from .lines import Line
+
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
@@ -20,9 +22,12 @@ Ended = Callable[[list[str]], set[str]]
 
 
 class Gone(asyncio.Event):
-    """Set when a wait is over; `left` where that is because its client went away."""
+    """Set when a wait may be over; `left` where that is because its client went away, `content` once it has its answer.
 
-    left = False
+    `looking` is while somebody sees whether the answer is there.
+    """
+
+    left = looking = content = False
 
     def leave(self) -> None:
         """The client went away."""
@@ -37,6 +42,7 @@ class Holding:
         self._in_pool = in_pool
         self._waits: defaultdict[Ended, Counter[str]] = defaultdict(Counter)
         self._count = 0
+        self._lines: dict[str, Line] = {}
         self._ends: set[asyncio.Event] = set()
         self._sweeping: asyncio.Task[None] | None = None
         self.closing = False
@@ -53,7 +59,11 @@ class Holding:
 
     @contextmanager
     def listening(self, wait: Wait, gone: Gone) -> Iterator[None]:
-        """Set `gone` at each signal of the wait, for as long as the block runs."""
+        """Set `gone` at each signal of the wait that is for it, for as long as the block runs."""
+        if wait.alone:
+            with self._in_line(wait, gone), self.entered(wait, gone):
+                yield
+            return
 
         def signalled(_: Any) -> None:
             gone.set()
@@ -65,13 +75,27 @@ class Holding:
         finally:
             hub.unlisten(wait.key, signalled)
 
+    @contextmanager
+    def _in_line(self, wait: Wait, gone: Gone) -> Iterator[None]:
+        line = self._lines.setdefault(wait.key, Line(wait.key))
+        line.join(gone, wait)
+        try:
+            yield
+        finally:
+            line.leave(gone, content=gone.content)
+            if not line:
+                self._lines.pop(wait.key, None)
+
     async def signal(self, gone: Gone, deadline: float) -> bool:
         """Wait for the next signal; False where the time is over, or the server ends."""
+        gone.looking = False
         try:
             async with asyncio.timeout_at(deadline):
                 await gone.wait()
         except TimeoutError:
             return False
+        finally:
+            gone.looking = True
         gone.clear()
         return not self.closing
 

@@ -34,8 +34,11 @@ def refused(response, status, code):
 
 
 def shown(alice, agent_id):
+    """The agent as lists show it, too: without what it has used."""
     workers.forget()
-    return alice.get(f"/agents/{agent_id}").json()["agent"]
+    agent = alice.get(f"/agents/{agent_id}").json()["agent"]
+    assert agent.pop("usage").keys() == {"tokensUsed", "duration", "attempts"}
+    return agent
 
 
 def test_a_new_agent(alice, worker):

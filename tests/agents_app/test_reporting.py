@@ -116,16 +116,25 @@ def test_lines_are_stored_in_order_and_none_is_left_behind(task):
             if number % 10 == 0:
                 reporter.finish()
         reporter.finish()
-        await reporter.written()
+        await reporter.stored()
 
     asyncio.run(scene())
     assert list(LogLine.objects.order_by("id").values_list("text", flat=True)) == [f"line {n}" for n in range(50)]
 
 
-def test_what_is_remembered_is_there_at_the_sessions_next_task(task):
+def test_what_is_remembered_last_is_there_at_the_next_attempt(task):
     async def scene():
-        TaskReporter(task, in_pool).remember({"runId": 7})
-        await in_pool(lambda: None)
+        reporter = TaskReporter(task, in_pool)
+        for number in range(20):
+            reporter.remember({"runId": number})
+        await reporter.stored()
 
     asyncio.run(scene())
-    assert memories.remembered(task) == {"runId": 7}
+    assert memories.remembered(task) == {"runId": 19}
+
+
+def test_whoever_has_lost_its_task_leaves_nothing_to_remember(task):
+    memories.remember(task, {"runId": 1})
+    Task.objects.update(lease="another")
+    memories.remember(task, {"runId": 2})
+    assert memories.remembered(task) == {"runId": 1}
