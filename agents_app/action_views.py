@@ -9,6 +9,7 @@ from taskmaster.api.paging import page
 from taskmaster.api.views import ApiViewSet
 from taskmaster.core.errors import NotFound, ValidationFailed
 from taskmaster.core.prepared import Select, Slot
+from taskmaster.orgs.models import ApiToken
 
 from . import actions
 from .models import KINDS, Action
@@ -49,15 +50,19 @@ def decided(view: ApiViewSet, pk: str, body: dict[str, Any]) -> dict[str, Any]:
     action = view.find(ACTION, pk)
     if body.get("session_id") not in (None, action.session_id):
         raise NotFound()
-    verdict = actions.Verdict(
+    action = actions.decide(action, verdict_of(view.token, body))
+    shown = action.public()
+    result = {"actionId": action.pk, "status": action.status, "executedAt": shown["executedAt"]}
+    return {"action": shown, "result": result}
+
+
+def verdict_of(token: ApiToken, body: dict[str, Any]) -> actions.Verdict:
+    """The decision of whoever has that token."""
+    return actions.Verdict(
         confirmed=body["confirmed"],
-        by=f"{view.token.name} ({view.token.pk})",
+        by=f"{token.name} ({token.pk})",
         reason=body.get("reason") or "",
         updated_input=body.get("updated_input"),
         always_allow=body.get("always_allow", False),
         on_deny=body.get("on_deny") or "",
     )
-    action = actions.decide(action, verdict)
-    shown = action.public()
-    result = {"actionId": action.pk, "status": action.status, "executedAt": shown["executedAt"]}
-    return {"action": shown, "result": result}

@@ -2,113 +2,45 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
-from taskmaster.core.errors import ValidationFailed
-from taskmaster.core.secret_box import SecretUnreadable
-from taskmaster.core.strict_json import JsonRefused, parse
-from taskmaster.events.admin import MadeWithin, ReadOnlyAdmin, as_json, link, link_to_list, one_of
-from taskmaster.orgs.admin import OperatorAdmin
+from taskmaster.events.admin import NOTHING, MadeWithin, ReadOnlyAdmin, as_json, link, link_to_list, one_of
+from taskmaster.orgs.list_filters import Deleted
+from taskmaster.orgs.operator_admin import OperatorAdmin
 
-from . import registry
+from . import credential_admin, registry, retiring  # noqa: F401
+from .action_admin import actions_of
+from .admin_forms import AgentForm
+from .log_admin import log_of
 from .models import Agent, Task, Worker
-
-
-class Lines(forms.Field):
-    """A list of strings, one a line."""
-
-    widget = forms.Textarea
-
-    def prepare_value(self, value: Any) -> Any:
-        """The list as lines."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def to_python(self, value: str | None) -> list[str]:
-        """The lines that are not empty. Raises ValidationError where the API would refuse them."""
-        lines = [line.strip() for line in (value or "").splitlines() if line.strip()]
-        if len(lines) > 100 or any(len(line) > 200 or "\0" in line for line in lines):
-            raise ValidationError("At most 100 lines of at most 200 characters.")
-        return lines
-
-
-class UnseenTextarea(forms.Textarea):
-    """A textarea that never shows what was typed, as a password's input does."""
-
-    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        """Empty, also after a mistake in the form."""
-        return super().get_context(name, None, attrs)
-
-
-class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What an operator may change of an agent."""
-
-    backend = forms.ChoiceField(choices=[(name, name) for name in registry.CHOICES])
-    capabilities = Lines(required=False, help_text="One a line.")
-    max_concurrent_tasks = forms.IntegerField(min_value=1, max_value=1000)
-    new_configuration = forms.CharField(
-        required=False,
-        widget=UnseenTextarea,
-        help_text="A JSON object that takes the place of the stored one, which is never shown. Empty: unchanged.",
-    )
-
-    def clean_new_configuration(self) -> dict[str, Any] | None:
-        """The object, or None for no change."""
-        text = self.cleaned_data["new_configuration"]
-        if not text:
-            return None
-        try:
-            value = parse(text.encode())
-        except JsonRefused as refused:
-            raise ValidationError(f"This JSON cannot be taken: {refused}.") from None
-        if not isinstance(value, dict):
-            raise ValidationError("It must be an object.")
-        return value
-
-    def clean(self) -> None:
-        """The backend must be able to run with the configuration."""
-        super().clean()
-        if {"backend", "new_configuration"} <= self.cleaned_data.keys():
-            try:
-                registry.check_config(self.cleaned_data["backend"], self._config())
-            except ValidationFailed as error:
-                self.add_error("new_configuration", str(error))
-            except SecretUnreadable:
-                self.add_error("new_configuration", "The stored configuration cannot be read any more; give a new one.")
-
-    def _config(self) -> dict[str, Any]:
-        new = self.cleaned_data["new_configuration"]
-        return dict(self.instance.config if new is None else new)
-
-    def changes(self) -> dict[str, Any]:
-        """The changed columns and their values."""
-        changed = {name: self.cleaned_data[name] for name in self.changed_data}
-        config = changed.pop("new_configuration", None)
-        return changed if config is None else {**changed, "config": config}
+from .usage_admin import usage_of
 
 
 @admin.register(Agent)
 class AgentAdmin(OperatorAdmin):
-    """Agents: rename, limit, move to another backend, pause, resume."""
+    """Agents: rename, limit, move to another backend, pause, drain, resume."""
 
     form = AgentForm
-    readonly_fields = ("id", "org", "type", "status", "reason", "tasks", "created_at", "deleted_at")
-    list_display = ("name", "id", "org", "type", "backend", "status", "max_concurrent_tasks", "created_at")
+    readonly_fields = (
+        *("id", "org", "type", "status", "reason", "failures", "retry_at"),
+        *("tasks", "used", "created_at", "deleted_at"),
+    )
+    list_display = ("name", "org", "type", "backend", "status", "max_concurrent_tasks", "created_at", "id")
     list_filter = (
         "status",
         "type",
         one_of("backend", registry.CHOICES),
         MadeWithin,
-        ("deleted_at", admin.EmptyFieldListFilter),
+        Deleted,
     )
     list_select_related = ("org",)
     search_fields = ("=id", "name", "=org__slug")
     search_help_text = "An id, a part of a name, or an organization's slug."
     ordering = ("-id",)
-    actions = ("pause", "resume")
+    actions = ("pause", "drain", "resume")
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Agent]":
         """Without the configurations, which are not even unsealed."""
@@ -143,11 +75,21 @@ class AgentAdmin(OperatorAdmin):
         """The list of them."""
         return link_to_list("agents_app_task", agent.pk, "Tasks of this agent")
 
+    @admin.display(description="used")
+    def used(self, agent: Agent) -> str:
+        """Until now."""
+        return usage_of(agent_id=agent.pk)
+
     @admin.action(description="Pause: start nothing new", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: "QuerySet[Agent]") -> None:
         """Let them start nothing new."""
         others = queryset.filter(deleted_at=None).exclude(status=Agent.PAUSED)
         self.apply(request, others, verb=lambda agent: registry.set_status(agent, Agent.PAUSED), done="Paused")
+
+    @admin.action(description="Drain: finish what runs, then pause", permissions=["change"])
+    def drain(self, request: HttpRequest, queryset: "QuerySet[Agent]") -> None:
+        """Let them finish, and hand what still waits to others that can take it."""
+        self.apply(request, queryset.filter(deleted_at=None), verb=retiring.drain, done="Draining")
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: "QuerySet[Agent]") -> None:
@@ -165,12 +107,12 @@ class TaskAdmin(ReadOnlyAdmin):
 
     fields = readonly_fields = (
         *("id", "org", "agent", "session", "message", "workflow_id", "type", "description"),
-        *(as_json("requirements"), as_json("context"), "priority_name", "timeout", "status", "progress"),
+        *(as_json("requirements"), as_json("context"), "priority_word", "timeout", "status", "progress"),
         *(as_json("result"), "error", "error_code", "backend", "model", "tokens_used", "truncated"),
         *("attempts", "lost", "failures", "worker_id", "lease_expires_at", "not_before"),
-        *("created_at", "assigned_at", "started_at", "finished_at", "duration"),
+        *("created_at", "assigned_at", "started_at", "finished_at", "took", "asked_for", "log"),
     )
-    list_display = ("id", "org", "type", "status", "priority_name", "agent_link", "backend", "excerpt", "created_at")
+    list_display = ("id", "org", "type", "status", "agent_link", "created_at", "excerpt", "priority_word", "backend")
     list_filter = (
         one_of("status", (*Task.UNFINISHED, *Task.FINISHED)),
         one_of("backend", registry.BACKENDS),
@@ -190,20 +132,40 @@ class TaskAdmin(ReadOnlyAdmin):
     }
     search_help_text = "The id of a task, session, agent or workflow, or an organization's id or slug."
 
+    @admin.display(description="priority")
+    def priority_word(self, task: Task) -> str:
+        """low, normal, high or urgent."""
+        return task.priority_name
+
+    @admin.display(description="took")
+    def took(self, task: Task) -> str:
+        """How long its last attempt ran."""
+        return NOTHING if task.duration is None else f"{task.duration} ms"
+
     @admin.display(description="agent")
-    def agent_link(self, task: Task) -> str | None:
+    def agent_link(self, task: Task) -> str:
         """Who does it."""
-        return link("agents_app_agent", task.agent_id, task.agent.name)
+        return link("agents_app_agent", task.agent_id, Truncator(task.agent.name).chars(30))
 
     @admin.display(description="session")
-    def session(self, task: Task) -> str | None:
+    def session(self, task: Task) -> str:
         """The conversation it belongs to."""
         return link("sessions_app_session", task.session_id)
 
     @admin.display(description="message")
-    def message(self, task: Task) -> str | None:
+    def message(self, task: Task) -> str:
         """The message it answers."""
         return link("sessions_app_message", task.origin_id if task.origin == "message" else None)
+
+    @admin.display(description="asked")
+    def asked_for(self, task: Task) -> str:
+        """The actions that it waits or waited for."""
+        return actions_of(task)
+
+    @admin.display(description="log")
+    def log(self, task: Task) -> str:
+        """The end of what it said."""
+        return log_of(task)
 
 
 class ProcessAdmin(ReadOnlyAdmin):

@@ -83,7 +83,7 @@ _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.
 @cache
 def _leasing(seconds: float) -> Update:
     return Update(
-        lambda: Task.objects.filter(pk=Slot("pk"), status=Task.QUEUED),
+        lambda: Task.objects.filter(pk=Slot("pk"), agent=Slot("agent"), status=Task.QUEUED),
         status=Task.RUNNING,
         lease=Slot("lease"),
         worker_id=Slot("worker"),
@@ -173,8 +173,8 @@ def _fits(task: Task, taken: list[Task]) -> bool:
 
 def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:
     lease, moment, take = secrets.token_urlsafe(24), now(), _leasing(seconds)
-    # One that a cancel came between for is left out.
-    won = [task for task in tasks if take(pk=task.pk, lease=lease, worker=worker_id, now=moment)]
+    # One that was cancelled or handed to another agent meanwhile is left out.
+    won = [task for task in tasks if take(pk=task.pk, agent=agent.pk, lease=lease, worker=worker_id, now=moment)]
     for task in won:
         task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
         task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
@@ -246,7 +246,11 @@ def give_back(task: Task, *, after: timedelta | None, error: str, code: str = ""
     An attempt that failed, and did not only meet a provider's rate limit, is one of the few that a task has.
     """
     counts = after is not None and code != LIMITED
-    again = {"lease": "", "not_before": None if after is None else Now() + after, "failures": F("failures") + int(counts)}
+    again = {
+        "lease": "",
+        "not_before": None if after is None else Now() + after,
+        "failures": F("failures") + int(counts),
+    }
     if not task.lease or not task.try_move(Task.QUEUED, where={"lease": task.lease}, error=error, **again):
         return False
     spending.spend(task, tokens)

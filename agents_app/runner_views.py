@@ -69,8 +69,9 @@ def _leased(agent_id: str) -> Reply | None:
 
 
 def _with_work(keys: list[str]) -> set[str]:
-    found = runners.waiting([key.removeprefix("lease:") for key in keys])
-    return {f"lease:{agent_id}" for agent_id in found}
+    agents = [key.removeprefix("lease:") for key in keys]
+    runners.keep_present(agents)
+    return {f"lease:{agent_id}" for agent_id in runners.waiting(agents)}
 
 
 class ReportViewSet(ApiViewSet):

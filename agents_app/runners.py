@@ -60,6 +60,14 @@ def noticed(agent_id: str) -> None:
     Agent.objects.filter(long_ago, pk=agent_id).update(last_heartbeat=moment)
 
 
+def keep_present(agents: Iterable[str]) -> None:
+    """Runners of these agents are waiting at this moment, which is as good as a beat."""
+    late = Agent.objects.filter(pk__in=list(agents), last_heartbeat__lt=now() - timedelta(seconds=BEAT_SECONDS))
+    # One by one: two servers that lock several rows, each in its own order, would wait for each other.
+    for agent_id in late.values_list("pk", flat=True):
+        noticed(agent_id)
+
+
 def is_present(agent: Agent) -> bool:
     """Whether a runner was heard of within three beats."""
     return agent.last_heartbeat is not None and agent.last_heartbeat > now() - timedelta(seconds=GONE_SECONDS)

@@ -13,7 +13,7 @@ from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.subscriptions import session_limits
 
-from . import dispatch, fleet, registry, retiring, routing
+from . import dispatch, fleet, registry, retiring, routing, spending
 from .models import Agent, LogLine, Task
 from .serializers import AgentIn, AgentPatch, RoutedTaskIn, TaskIn
 
@@ -72,8 +72,9 @@ class AgentViewSet(ApiViewSet):
         return reply({"agent": fleet.shown(agent, 0)}, 201, location=f"/api/v1/agents/{agent.pk}")
 
     def retrieve(self, request: Request, pk: str) -> Reply:
-        """One agent."""
-        return reply({"agent": self._shown(self.find(AGENT, pk))})
+        """One agent, with what it has used."""
+        agent = self.find(AGENT, pk)
+        return reply({"agent": self._shown(agent) | {"usage": spending.used(agent_id=agent.pk).public()}})
 
     def partial_update(self, request: Request, pk: str) -> Reply:
         """Change its name, backend, configuration, capabilities or limit."""

@@ -1,29 +1,14 @@
 """Sessions and messages in the admin."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 
 from taskmaster.events.admin import MadeWithin, ReadOnlyAdmin, as_json, link, link_to_list, one_of
+from taskmaster.orgs.list_filters import Deleted, by_condition
 
 from .models import Message, Session
 
-
-class ShownStatusFilter(admin.SimpleListFilter):
-    """By the status that is shown, which knows idle sessions before the sweep does."""
-
-    title = parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The two."""
-        return [(status, status) for status in (Session.ACTIVE, Session.EXPIRED)]
-
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[Session]") -> "QuerySet[Session]":
-        """Those of the chosen one."""
-        chosen = self.value()
-        return queryset.filter(Session.shown_as(chosen)) if chosen in (Session.ACTIVE, Session.EXPIRED) else queryset
+# It knows idle sessions before the sweep does.
+ShownStatus = by_condition("status", (Session.ACTIVE, Session.EXPIRED), Session.shown_as)
 
 
 @admin.register(Session)
@@ -39,7 +24,7 @@ class SessionAdmin(ReadOnlyAdmin):
         *("id", "org", "agent_type", "agent_link", "shown_status", "message_count"),
         *("created_at", "last_activity", "deleted_at"),
     )
-    list_filter = (ShownStatusFilter, "agent_type", ("deleted_at", admin.EmptyFieldListFilter), MadeWithin)
+    list_filter = (ShownStatus, "agent_type", Deleted, MadeWithin)
     related = ("org", "agent")
     secret_columns = ("agent__config",)
     searched = {"session": "pk", "org": "org_id"}
@@ -51,12 +36,12 @@ class SessionAdmin(ReadOnlyAdmin):
         return session.shown_status
 
     @admin.display(description="agent")
-    def agent_link(self, session: Session) -> str | None:
+    def agent_link(self, session: Session) -> str:
         """Whom it was opened with; most sessions are with whoever of the type is free."""
-        return link("agents_app_agent", session.agent_id, session.agent.name) if session.agent else None
+        return link("agents_app_agent", session.agent_id, session.agent.name if session.agent else "")
 
     @admin.display(description="active message")
-    def active_message(self, session: Session) -> str | None:
+    def active_message(self, session: Session) -> str:
         """The one whose turn it is."""
         return link("sessions_app_message", session.active_message_id)
 
@@ -79,7 +64,7 @@ class MessageAdmin(ReadOnlyAdmin):
         *("id", "session", "position", "content", as_json("metadata"), "status", as_json("response")),
         *("error", "error_code", "task", "created_at", "finished_at"),
     )
-    list_display = ("id", "org", "session_link", "position", "status", "task", "excerpt", "created_at")
+    list_display = ("id", "org", "status", "created_at", "excerpt", "position", "session_link", "task")
     list_filter = (one_of("status", (Message.QUEUED, Message.PROCESSING, *Message.FINISHED)), MadeWithin)
     related = ("session__org",)
     long_columns = ("content", "metadata", "response", "error")
@@ -93,11 +78,11 @@ class MessageAdmin(ReadOnlyAdmin):
         return message.session.org.slug
 
     @admin.display(description="session")
-    def session_link(self, message: Message) -> str | None:
+    def session_link(self, message: Message) -> str:
         """The conversation."""
         return link("sessions_app_session", message.session_id)
 
     @admin.display(description="task")
-    def task(self, message: Message) -> str | None:
+    def task(self, message: Message) -> str:
         """The task that answers it."""
         return link("agents_app_task", message.task_id)

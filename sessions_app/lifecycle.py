@@ -4,7 +4,8 @@ from typing import Any
 
 from django.db import transaction
 
-from agents_app import dispatch
+from agents_app import dispatch, memories, workspaces
+from agents_app.budgets import Raised
 from agents_app.models import Agent, Task
 from taskmaster.core.clock import now
 from taskmaster.core.errors import InvalidState, NotFound
@@ -33,6 +34,21 @@ def delete_session(session: Session) -> None:
         record(session.org_id, ("session.deleted", {"sessionId": session.pk}))
     # After the commit, since a task's end takes its row before its session's. The sweep does the same.
     cancel_tasks_of(session.pk)
+    memories.forget(session.pk)
+    workspaces.remove(session.org_id, session.pk)
+
+
+def insist_open(session: Session) -> None:
+    """Raises InvalidState where it has expired."""
+    if session.shown_status == Session.EXPIRED:
+        raise InvalidState("The session has expired.", details=[{"field": "status", "message": Session.EXPIRED}])
+
+
+def touch(session: Session) -> None:
+    """Somebody has changed its files. Raises NotFound where it was deleted meanwhile; they are gone with it."""
+    if not Session.objects.filter(pk=session.pk, deleted_at=None).update(last_activity=now()):
+        workspaces.remove(session.org_id, session.pk)
+        raise NotFound()
 
 
 def cancel_tasks_of(session_id: str) -> None:
@@ -55,11 +71,21 @@ def expire(session_id: str) -> bool:
     return True
 
 
-def task_limit(org_id: str, session_id: str) -> int:
-    """How many tasks of this session may run at once. Raises NotFound, or InvalidState where it has expired."""
+def limits_of(org_id: str, session_id: str) -> dict[str, int | None]:
+    """What its tasks must keep to. Raises NotFound, or InvalidState where it has expired."""
     session = Session.objects.filter(pk=session_id, org_id=org_id, deleted_at=None).first()
     if session is None:
         raise NotFound("There is no such session.")
-    if session.shown_status == Session.EXPIRED:
-        raise InvalidState("The session has expired.", details=[{"field": "status", "message": Session.EXPIRED}])
-    return session.max_concurrent_tasks
+    insist_open(session)
+    return session.limits()
+
+
+def permission_mode(session_id: str) -> str:
+    """What its agents may do by themselves."""
+    mode = Session.objects.filter(pk=session_id).values_list("permission_mode", flat=True).first()
+    return mode or "plan"
+
+
+def raise_budget(raised: Raised) -> None:
+    """Somebody let it use more tokens."""
+    Session.objects.filter(pk=raised.subject).update(token_budget=raised.tokens)

@@ -1,7 +1,7 @@
 """Conversations with agents."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,10 @@ from taskmaster.core.fields import JsonField
 from taskmaster.core.ids import LENGTH, id_factory
 from taskmaster.core.states import StateMachine
 from taskmaster.orgs.models import Organization
+
+from .live import LiveServer, LiveSocket
+
+__all__ = ["PERMISSION_MODES", "LiveServer", "LiveSocket", "Message", "Session"]
 
 PERMISSION_MODES = ("default", "acceptEdits", "plan")
 
@@ -69,6 +73,15 @@ class Session(models.Model):
         expired = self.active_message_id is None and self.last_activity < limit
         return self.EXPIRED if expired else self.status
 
+    def look_around(self) -> Self:
+        """See which sockets are open."""
+        vars(self)["seen"] = list(LiveSocket.open().filter(session=self))
+        return self
+
+    def limits(self) -> dict[str, int | None]:
+        """What each of its tasks is told of them."""
+        return {"session_limit": self.max_concurrent_tasks, "session_budget": self.token_budget}
+
     def configuration(self) -> dict[str, Any]:
         """The configuration as the API shows it."""
         return {
@@ -81,6 +94,7 @@ class Session(models.Model):
 
     def public(self) -> dict[str, Any]:
         """The session as the API shows it."""
+        sockets: list[LiveSocket] = getattr(self, "seen", [])  # Where somebody has looked.
         return {
             "id": self.id,
             "agentType": self.agent_type,
@@ -89,8 +103,8 @@ class Session(models.Model):
             "configuration": self.configuration(),
             "createdAt": iso(self.created_at),
             "lastActivity": iso(self.last_activity),
-            "webSocketCount": 0,
-            "eventSubscriptions": [],
+            "webSocketCount": len(sockets),
+            "eventSubscriptions": sorted({name for socket in sockets for name in socket.names}),
         }
 
 

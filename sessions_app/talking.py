@@ -130,7 +130,9 @@ def _task_for(message: Message, agent: Agent) -> Task:
         origin="message",
         origin_id=message.pk,
         session_id=session.pk,
-        session_limit=session.max_concurrent_tasks,
+        pinned=session.agent_id is not None,
+        capabilities=[] if session.agent_id else session.capabilities,
+        **session.limits(),
     )
 
 

@@ -1,7 +1,9 @@
 """Sessions and messages over REST."""
 
+from django.db.models import Prefetch
 from rest_framework.request import Request
 
+from agents_app import spending
 from agents_app.models import Agent, Task
 from taskmaster.api.envelope import Reply, reply, wants_problem
 from taskmaster.api.paging import Order, page
@@ -10,7 +12,7 @@ from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 
 from . import lifecycle, talking
-from .models import Message, Session
+from .models import LiveSocket, Message, Session
 from .serializers import MessageIn, SessionIn, SessionPatch
 from .waiting import answer, location, wait_for
 
@@ -35,7 +37,8 @@ class SessionViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Reply:
         """Newest first; `status` and `agentType` narrow it."""
-        rows = Session.objects.filter(org=self.org, deleted_at=None)
+        present = Prefetch("live_sockets", LiveSocket.open(), to_attr="seen")
+        rows = Session.objects.filter(org=self.org, deleted_at=None).prefetch_related(present)
         if "status" in request.GET:
             rows = rows.filter(Session.shown_as(request.GET["status"]))
         if "agentType" in request.GET:
@@ -52,8 +55,9 @@ class SessionViewSet(ApiViewSet):
         return reply({"session": session.public()}, 201, location=f"/api/v1/sessions/{session.pk}")
 
     def retrieve(self, request: Request, pk: str) -> Reply:
-        """One session."""
-        return reply({"session": self.find(_SESSION, pk).public()})
+        """One session, with what it has used."""
+        session = self.find(_SESSION, pk).look_around()
+        return reply({"session": session.public() | {"usage": spending.used(session_id=session.pk).public()}})
 
     def partial_update(self, request: Request, pk: str) -> Reply:
         """Change its configuration."""
@@ -62,9 +66,10 @@ class SessionViewSet(ApiViewSet):
         if changes:
             Session.objects.filter(pk=session.pk).update(**changes)
             session.refresh_from_db()
-        if "max_concurrent_tasks" in changes:
+        session.look_around()
+        if {"max_concurrent_tasks", "token_budget"} & changes.keys():
             unfinished = Task.objects.filter(session_id=session.pk, status__in=Task.UNFINISHED)
-            unfinished.update(session_limit=session.max_concurrent_tasks)
+            unfinished.update(**session.limits())
         return reply({"session": session.public()})
 
     def destroy(self, request: Request, pk: str) -> Reply:

@@ -1,4 +1,4 @@
-"""The ASGI application: HTTP at the edge; WebSockets are not spoken yet."""
+"""The ASGI application: HTTP at the edge, WebSockets in their consumers."""
 
 import os
 from typing import Any
@@ -9,11 +9,15 @@ import django
 
 django.setup()
 
+from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
+from sessions_app.sockets.consumer import Nowhere, SocketConsumer  # noqa: E402
 from taskmaster.server.edge import Edge, Receive, Send  # noqa: E402
 
 edge = Edge(settings.WEB_THREADS)
+websockets = URLRouter([path("ws", SocketConsumer.as_asgi()), re_path(r"", Nowhere.as_asgi())])
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -21,5 +25,4 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     if scope["type"] == "http":
         await edge(scope, receive, send)
     elif scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close"})
+        await websockets(scope, receive, send)

@@ -13,7 +13,9 @@ import environ
 T = TypeVar("T")
 RATE = re.compile(r"[1-9]\d{0,8}/[1-9]\d{0,5}[smhd]\Z")
 DURATION = re.compile(r"([1-9]\d{0,8})([smhd])\Z")
+SIZE = re.compile(r"([1-9]\d{0,8})(KB|MB|GB)\Z", re.I)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
 class WrongSetting(Exception):
@@ -57,6 +59,14 @@ def seconds(raw: str) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+def size(raw: str) -> int:
+    """A size such as `100MB` or `2GB`, in bytes."""
+    match = SIZE.match(raw)
+    if not match:
+        raise WrongSetting(f"expected a size such as 500KB, 100MB or 2GB, not {raw!r}")
+    return int(match[1]) * _BYTES[match[2].upper()]
+
+
 def flag(raw: str) -> bool:
     """A switch: 1, true, yes, on or 0, false, no, off."""
     if raw.lower() in ("1", "true", "yes", "on"):
@@ -69,6 +79,14 @@ def flag(raw: str) -> bool:
 def names(raw: str) -> list[str]:
     """A list divided by commas."""
     return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def programs(raw: str) -> list[str]:
+    """A list of programs, each a name or an absolute path, or `*` for any, or `off` for none."""
+    for program in names(raw):
+        if "/" in program and not program.startswith("/"):
+            raise WrongSetting(f"expected names or absolute paths, or *, or off, not {program!r}")
+    return [] if raw.lower() == "off" else names(raw)
 
 
 def origins(raw: str) -> list[str]:

@@ -25,15 +25,22 @@ try:
     RATE_LIMIT_AUTHENTICATED = env.read("TASKMASTER_RATE_LIMIT_AUTHENTICATED", env.rate, "1000/15m")
     RATE_LIMIT_WEBSOCKET = env.read("TASKMASTER_RATE_LIMIT_WEBSOCKET", env.rate, "50/1m")
     SESSION_IDLE_SECONDS = env.read("TASKMASTER_SESSION_IDLE", env.seconds, 24 * 3600)
+    ACTION_EXPIRES_SECONDS = env.read("TASKMASTER_ACTION_EXPIRES", env.seconds, 24 * 3600)
     RETENTION = {
         "events": env.read("TASKMASTER_RETENTION_EVENTS", env.seconds, None),
         "messages": env.read("TASKMASTER_RETENTION_MESSAGES", env.seconds, None),
         "tasks": env.read("TASKMASTER_RETENTION_TASKS", env.seconds, None),
+        "actions": env.read("TASKMASTER_RETENTION_ACTIONS", env.seconds, None),
     }
+    # Loopback only, whatever the name says; for development, so on where everything runs on one machine.
+    WEBHOOK_ALLOW_PRIVATE = env.read("TASKMASTER_WEBHOOK_ALLOW_PRIVATE", env.flag, DATABASE is None)
+    WORKSPACE_QUOTA = env.read("TASKMASTER_WORKSPACE_QUOTA", env.size, 100 * 1024**2)
     LOG_LEVEL = env.read("TASKMASTER_LOG_LEVEL", str.upper, "WARNING" if not DATABASE else "INFO")
     WEB_THREADS = env.read("TASKMASTER_WEB_THREADS", env.whole(2, 256), 16)
     MAX_RUNNING = env.read("TASKMASTER_MAX_RUNNING", env.whole(1, 10_000), 256)
     LOCAL_THREADS = env.read("TASKMASTER_LOCAL_THREADS", env.whole(1, 256), max(1, (os.cpu_count() or 2) - 1))
+    # Whose machine it is may start what they like; elsewhere an operator names what may be started.
+    ACP_COMMANDS: list[str] = env.read("TASKMASTER_ACP_COMMANDS", env.programs, [] if DATABASE else ["*"])
     LOCAL_MODEL = os.environ.get("TASKMASTER_LOCAL_MODEL", "").strip()
     if LOCAL_MODEL not in ("", "off") and not Path(LOCAL_MODEL).is_file():
         raise env.WrongSetting(f"TASKMASTER_LOCAL_MODEL: no file {LOCAL_MODEL!r}; give a GGUF file, or off")
@@ -51,6 +58,9 @@ except env.WrongSetting as error:
     env.stop(error)
 
 EMBEDDED = DATABASE is None
+WORKSPACES = DATA_DIR / "workspaces"
+# The largest file that can be uploaded; every other body is at most 1 MB.
+UPLOAD_BYTES = 25 * 1024**2
 VERSION = "1.0.0"
 DEBUG = False
 APPEND_SLASH = False
@@ -59,6 +69,7 @@ ASGI_APPLICATION = "taskmaster.asgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["taskmaster.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Our own limits come first; a body over 1 MB never gets as far as Django.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
@@ -78,6 +89,8 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
+    "Content-Disposition",
+    "ETag",
     "Idempotent-Replayed",
     "Location",
     "Retry-After",

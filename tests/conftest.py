@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.test import Client
 
 from taskmaster.orgs.models import SCOPES, Organization
+from tests.events.catalogued import Watch
 
 V1 = "/api/v1"
 
@@ -25,6 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.WHITENOISE_AUTOREFRESH = True
     _use_a_database_file()
     _use_a_cache_of_our_own()
+    settings.WORKSPACES = _folder() / "workspaces"
+
+
+def _folder() -> Path:
+    """A new folder that is gone after the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="taskmaster-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _use_a_cache_of_our_own() -> None:
@@ -41,9 +51,7 @@ def _use_a_database_file() -> None:
     """On SQLite: threads that share a database in memory see each other's table locks as errors, not as waits."""
     database = settings.DATABASES["default"]
     if "sqlite" in database["ENGINE"]:
-        folder = Path(tempfile.mkdtemp(prefix="taskmaster-tests-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        database.setdefault("TEST", {})["NAME"] = str(folder / "test.sqlite3")
+        database.setdefault("TEST", {})["NAME"] = str(_folder() / "test.sqlite3")
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,26 @@ def _clean_slate() -> None:
     workers.forget()
     for variable in (log.request_id, log.org_id, log.task_id):
         variable.set(None)
+
+
+@pytest.fixture(autouse=True)
+def catalogued() -> Iterator[Watch]:
+    """Every event that is recorded has the data that the catalogue says."""
+    from taskmaster.events import log
+
+    watch = Watch()
+    log.checks.append(watch)
+    yield watch
+    log.checks.remove(watch)
+    assert watch.seen == []
+
+
+@pytest.fixture
+def admin(db: None) -> Client:
+    """A superuser's browser."""
+    from tests.admin import superuser
+
+    return superuser()
 
 
 @pytest.fixture

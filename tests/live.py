@@ -1,5 +1,6 @@
 """The product as it really runs: processes started as the README says, talked to over the network (loopback only)."""
 
+import json
 import os
 import re
 import signal
@@ -149,6 +150,13 @@ class Live:
         headers = {"Authorization": f"Bearer {self.token}", "X-Org-ID": self.org}
         return httpx.Client(base_url=self.base, headers=headers, timeout=60, **options)
 
+    def guest(self, slug: str) -> httpx.Client:
+        """A client with a new token of that organization, which is made if it is missing."""
+        scopes = ("--scopes", "read,write,agents")
+        made = json.loads(self._manage("issue_token", "--org", slug, "--name", "test", *scopes, "--json"))
+        headers = {"Authorization": f"Bearer {made['token']}", "X-Org-ID": made["orgId"]}
+        return httpx.Client(base_url=self.base, headers=headers, timeout=60)
+
     def agent(self, backend: str, **fields: Any) -> str:
         """A new agent's id."""
         body = {"name": f"{backend}-{uuid.uuid4().hex[:6]}", "type": "custom", "backend": backend} | fields
@@ -199,17 +207,30 @@ def installation(folder: Path, *, webs: int = 1, workers: int = 1, **env: str) -
 
 @contextmanager
 def _database() -> Iterator[dict[str, str]]:
-    """A database of its own on the services profile, and a Redis database by the test process's number."""
+    """A database and a Redis database of its own on the services profile."""
     if not SERVICES:
         yield {}
         return
     server, name = os.environ["DATABASE_URL"].rsplit("/", 1)[0], f"live_{uuid.uuid4().hex[:12]}"
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-    redis = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{8 + worker % 8}"
+    number = _free_redis_database()
+    redis = f"{os.environ['REDIS_URL'].rsplit('/', 1)[0]}/{number}"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    _redis_databases.add(number)
     try:
         yield {"DATABASE_URL": f"{server}/{name}", "REDIS_URL": redis, "SECRET_KEY": "a-key-for-tests-only"}
     finally:
+        _redis_databases.discard(number)
         with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+
+
+# Those that this test process's installations use.
+_redis_databases: set[int] = set()
+
+
+def _free_redis_database() -> int:
+    """A number from 8 to 15 that no installation of this test process uses, nor one of the process beside it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
+    ours = [8 + (worker + step) % 8 for step in (0, 4, 2, 6)]
+    return next(number for number in ours if number not in _redis_databases)

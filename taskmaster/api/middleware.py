@@ -94,8 +94,8 @@ def refuse(request: HttpRequest, token: ApiToken) -> errors.ApiError | None:
         return errors.WrongOrganization()
     if token.org.is_suspended:
         return errors.OrganizationSuspended()
-    if request.META.get("taskmaster.body_too_large"):
-        return errors.BodyTooLarge()
+    if limit := request.META.get("taskmaster.body_over"):
+        return errors.BodyTooLarge.over(limit)
     return None
 
 

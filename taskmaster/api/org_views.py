@@ -17,7 +17,7 @@ _TOKEN = Select(lambda: ApiToken.objects.filter(pk=Slot("pk"), org=Slot("org")))
 class TokenViewSet(ApiViewSet):
     """`/tokens`."""
 
-    scopes = {"list": "admin", "create": "admin", "destroy": "admin"}
+    scopes = {"list": "admin", "create": "admin", "retrieve": "admin", "destroy": "admin"}
     bodies = {"create": TokenIn}
 
     def list(self, request: Request) -> Reply:
@@ -29,6 +29,10 @@ class TokenViewSet(ApiViewSet):
         token, secret = issue_token(org=self.org, **self.body())
         members = {"token": {**token.public(), "secret": secret}}
         return reply(members, 201, location=f"/api/v1/tokens/{token.pk}")
+
+    def retrieve(self, request: Request, pk: str) -> Reply:
+        """One token, without its secret."""
+        return reply({"token": self.find(_TOKEN, pk).public()})
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """Revoke it."""
@@ -47,8 +51,9 @@ class OrgViewSet(ApiViewSet):
         return reply({"org": self.org.public()})
 
     def partial_update(self, request: Request) -> Reply:
-        """Change its name or its rate limit."""
-        changes = {name: value or "" for name, value in self.body().items()}
+        """Change its name or its limits."""
+        texts = ("name", "rate_limit")
+        changes = {name: (value or "") if name in texts else value for name, value in self.body().items()}
         if changes:
             Organization.objects.filter(pk=self.org.pk).update(**changes)
             self.org.refresh_from_db()

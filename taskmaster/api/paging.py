@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -31,6 +33,7 @@ class Order:
     field: str
     descending: bool = False
     number: bool = False
+    longest: int = 64  # of a field that is text, in characters
 
     @property
     def by(self) -> str:
@@ -49,18 +52,58 @@ def page(
     request: HttpRequest, rows: "QuerySet[Any]", *, name: str, order: Order = NEWEST_FIRST, show: Callable[[Any], Any]
 ) -> Reply:
     """One page of `rows` under `name`, with `pagination`. Raises ValidationFailed."""
-    limit = _whole(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
-    offset = _whole(request, "offset", 0, 0, MAX_OFFSET)
+    limit, offset = _bounds(request)
     total, capped = _total(rows)
     window = rows.order_by(order.by)
     if "cursor" in request.GET:
         window = window.filter(**order.after(_read_cursor(request, order)))[: limit + 1]
     else:
         window = window[offset : offset + limit + 1] if offset <= 2**31 else window.none()
-    found = list(window)
+    pagination: dict[str, Any] = {"total": total, "limit": limit, "offset": offset}
+    return _shown(request, list(window), pagination, name=name, order=order, show=show, capped=capped)
+
+
+def page_of(
+    request: HttpRequest,
+    items: Sequence[Any],
+    *,
+    name: str,
+    order: Order,
+    show: Callable[[Any], Any],
+    capped: bool = False,
+) -> Reply:
+    """The same of what is in memory, ascending by `order.field`; `capped` where there is more than that."""
+    limit, offset = _bounds(request)
+    start = offset
+    if "cursor" in request.GET:
+        start = bisect_right(items, _read_cursor(request, order), key=attrgetter(order.field))
+    found = list(items[start : start + limit + 1])
+    pagination: dict[str, Any] = {"total": len(items), "limit": limit, "offset": offset}
+    return _shown(request, found, pagination, name=name, order=order, show=show, capped=capped)
+
+
+def _bounds(request: HttpRequest) -> tuple[int, int]:
+    return (
+        _whole(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
+        _whole(request, "offset", 0, 0, MAX_OFFSET),
+    )
+
+
+def _shown(
+    request: HttpRequest,
+    found: list[Any],
+    pagination: dict[str, Any],
+    *,
+    name: str,
+    order: Order,
+    show: Callable[[Any], Any],
+    capped: bool,
+) -> Reply:
+    """The page: `found` is what is on it, and the item after it, if there is one."""
+    limit = pagination["limit"]
     shown = _fitting([show(row) for row in found[:limit]])
     more = len(found) > len(shown)
-    pagination: dict[str, Any] = {"total": total, "limit": limit, "offset": offset, "hasMore": more}
+    pagination["hasMore"] = more
     pagination["nextCursor"] = _cursor(request, getattr(found[len(shown) - 1], order.field)) if more else None
     if capped:
         pagination["totalCapped"] = True
@@ -140,7 +183,7 @@ def _read_cursor(request: HttpRequest, order: Order) -> Any:
     if order.number:
         wanted = type(value) is int and 0 <= value < 2**63
     else:
-        wanted = isinstance(value, str) and len(value) < 64 and "\0" not in value
+        wanted = isinstance(value, str) and len(value) < order.longest and "\0" not in value
     if not wanted or mark != _mark(request):
         raise ValidationFailed.of("cursor", "not a cursor that this list gave")
     return value

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from taskmaster.core.clock import now
 from taskmaster.orgs.models import SCOPES
 
-from .fields import Choice, Rate, Text
+from .fields import Choice, Rate, Text, Whole
 
 
 class Moment(serializers.Field):  # type: ignore[type-arg]
@@ -44,3 +44,5 @@ class OrgPatch(serializers.Serializer[Any]):
 
     name = Text(required=False, max_length=200)
     rateLimit = Rate(required=False, allow_null=True, source="rate_limit")
+    tokenBudget = Whole(required=False, allow_null=True, min_value=1, max_value=2**53 - 1, source="token_budget")
+    maxRunning = Whole(required=False, allow_null=True, min_value=1, max_value=10_000, source="max_running")

@@ -7,7 +7,7 @@ from .org_views import OrgViewSet, TokenViewSet
 
 urlpatterns = [
     path("tokens", TokenViewSet.as_view({"get": "list", "post": "create"})),
-    path("tokens/<str:pk>", TokenViewSet.as_view({"delete": "destroy"})),
+    path("tokens/<str:pk>", TokenViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
     path("org", OrgViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("events", EventViewSet.as_view({"get": "list"})),
 ]

@@ -97,6 +97,12 @@ class LeaseLost(Conflict):
     code, message = "lease_lost", "This lease is not held any more."
 
 
+class QuotaExceeded(Conflict):
+    """There is no room for it; nothing was stored. Deleting something makes room."""
+
+    code, message = "quota_exceeded", "The quota is used up."
+
+
 class IdempotencyConflict(Conflict):
     """The key was used before with another request."""
 
@@ -119,6 +125,11 @@ class BodyTooLarge(ApiError):
     """The body is over the limit."""
 
     status, code, message = 413, "body_too_large", "The body is larger than 1 MB."
+
+    @classmethod
+    def over(cls, limit: int) -> "BodyTooLarge":
+        """The error for a body of more than `limit` bytes."""
+        return cls(f"The body is larger than {limit // 1024**2} MB.")
 
 
 class UnsupportedMediaType(ApiError):

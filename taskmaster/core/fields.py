@@ -1,5 +1,6 @@
 """JSON as text: the user's key order and numbers come back as they were, which `jsonb` would not do."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -7,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.mixins import CheckFieldDefaultMixin
+from django.db.models.query_utils import DeferredAttribute
 from django.forms.fields import InvalidJSONInput
 
 from .secret_box import SecretUnreadable, seal, unseal
@@ -63,7 +65,7 @@ class JsonField(CheckFieldDefaultMixin, _TextField):
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         """The parsed value."""
-        return None if value is None else orjson.loads(self.unpack(value))
+        return None if value is None else orjson.loads(value)
 
     def get_prep_value(self, value: Any) -> Any:
         """The text. Raises TypeError for what JSON cannot say, such as keys that are not strings."""
@@ -91,24 +93,62 @@ class JsonField(CheckFieldDefaultMixin, _TextField):
         """Bytes of JSON as the column's text."""
         return data.decode()
 
-    def unpack(self, text: str) -> bytes:
-        """The column's text as bytes of JSON."""
-        return text.encode()
-
 
 SEALED = "sealed:"
+# Nothing is in it to be hidden, and so it outlives a lost key.
+EMPTY = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A value as the database has it."""
+
+    text: str
+
+    def open(self) -> Any:
+        """The value. Raises SecretUnreadable."""
+        return orjson.loads(self.text if self.text == EMPTY else unseal(self.text))
+
+
+class SealedAttribute(DeferredAttribute):
+    """A model's attribute that is opened when it is first read, so that a row whose secret is lost can be loaded."""
+
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        """The value. Raises SecretUnreadable."""
+        value = super().__get__(instance, cls)
+        if isinstance(value, Sealed):
+            value = instance.__dict__[self.field.attname] = value.open()
+        return value
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        """Another value, or a sealed one that comes from the database."""
+        instance.__dict__[self.field.attname] = value
 
 
 class EncryptedJsonField(JsonField):
-    """JSON that is sealed in the database and in dumps of it. It can be filtered by `isnull` alone."""
+    """JSON that is sealed in the database and in dumps of it; an instance opens it at the first use.
+
+    It can be filtered by `isnull` alone, and `values()` gives it `Sealed`.
+    """
+
+    descriptor_class = SealedAttribute
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
+        """Still sealed."""
+        return None if value is None else Sealed(value)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """What was never opened is written as it was."""
+        value = model_instance.__dict__.get(self.attname)
+        return value if isinstance(value, Sealed) else super().pre_save(model_instance, add)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """The text. Raises TypeError for what JSON cannot say."""
+        return value.text if isinstance(value, Sealed) else super().get_prep_value(value)
 
     def pack(self, data: bytes) -> str:
         """Sealed."""
-        return seal(data)
-
-    def unpack(self, text: str) -> bytes:
-        """Unsealed. Raises SecretUnreadable."""
-        return unseal(text)
+        return EMPTY if data == EMPTY.encode() else seal(data)
 
     def get_lookup(self, lookup_name: str) -> Any:
         """Sealing gives another text each time, so that a comparison would never find anything."""
@@ -124,6 +164,6 @@ class EncryptedJsonField(JsonField):
         if not (isinstance(value, str) and value.startswith(SEALED)):
             return value
         try:
-            return orjson.loads(self.unpack(value.removeprefix(SEALED)))
+            return Sealed(value.removeprefix(SEALED)).open()
         except SecretUnreadable as unreadable:
             raise ValidationError(str(unreadable)) from None

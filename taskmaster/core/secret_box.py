@@ -30,6 +30,15 @@ def unseal(text: str) -> bytes:
         ) from None
 
 
+def reseal(text: str) -> str | None:
+    """The same, sealed with the current key; None where it is already. Raises SecretUnreadable."""
+    try:
+        _box((settings.SECRET_KEY,)).decrypt(text.encode())
+    except (InvalidToken, UnicodeEncodeError):
+        return seal(unseal(text))
+    return None
+
+
 def digest(purpose: str, value: str) -> str:
     """A keyed hash (HMAC-SHA256, hex) that cannot be tried out without the key."""
     return _digest(settings.SECRET_KEY, purpose, value)

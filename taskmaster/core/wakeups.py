@@ -75,14 +75,21 @@ class Hub:
         """Tell every process once the current transaction has committed."""
         transaction.on_commit(lambda: self.send(key, data))
 
-    def listen(self, key: str, listener: Listener) -> None:
-        """Call `listener` with the data of each signal of `key`, beginning with those of the last seconds (in loop)."""
-        oldest = time.monotonic() - REMEMBERED_SECONDS
+    def listen(self, key: str, listener: Listener, *, since: float = 0.0) -> None:
+        """Call `listener` with the data of each signal of `key`, beginning with those of the last seconds (in loop).
+
+        `since`, by the monotonic clock, leaves out those before it.
+        """
+        oldest = max(since, time.monotonic() - REMEMBERED_SECONDS)
         for number in list(self._recent_of.get(key, ())):
             moment, _, data = self._recent[number]
             if moment >= oldest:
                 listener(data)
         self._listeners[key].append(listener)
+
+    def heard_since(self, key: str, moment: float) -> bool:
+        """Whether a signal of `key` has come since then, by the monotonic clock, and is remembered (in loop)."""
+        return any(self._recent[number][0] >= moment for number in self._recent_of.get(key, ()))
 
     def unlisten(self, key: str, listener: Listener) -> None:
         """End a `listen` (in loop)."""
@@ -91,16 +98,20 @@ class Hub:
         if not self._listeners[key]:
             del self._listeners[key]
 
+    def listen_from(self, key: str, listener: Listener) -> None:
+        """`listen`, from any thread."""
+        self.loop.call_soon_threadsafe(self.listen, key, listener)
+
+    def unlisten_from(self, key: str, listener: Listener) -> None:
+        """`unlisten`, from any thread."""
+        self.loop.call_soon_threadsafe(self.unlisten, key, listener)
+
     def listen_prefix(self, prefix: str, listener: PrefixListener) -> None:
         """Call `listener(key, data)` for every signal whose key begins with `prefix`, from any thread."""
         self._prefixed.append((prefix, listener))
         # A process that never sends has to receive too.
         with self._lock:
             self._living_loop()
-
-    def keys(self, prefix: str) -> list[str]:
-        """The keys with that prefix that somebody listens to (in loop)."""
-        return [key for key in self._listeners if key.startswith(prefix)]
 
     def hear(self, signals: list[list[Any]]) -> None:
         """Take signals as they arrive (in loop)."""

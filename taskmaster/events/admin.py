@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,6 +19,7 @@ from django.utils.text import Truncator
 
 from taskmaster.core.clock import now
 from taskmaster.core.ids import ALPHABET, SHAPE
+from taskmaster.orgs.list_filters import by_condition
 from taskmaster.orgs.models import Organization
 
 from .catalogue import EVENT_TYPES
@@ -26,6 +27,8 @@ from .models import Event
 
 COUNTED = 10_000
 EXCERPT = 80
+# As the admin itself shows what is empty.
+NOTHING = "-"
 SPANS = {
     "1h": ("Past hour", timedelta(hours=1)),
     "24h": ("Past 24 hours", timedelta(hours=24)),
@@ -78,19 +81,7 @@ def first_id(prefix: str, moment: datetime) -> str:
 
 def one_of(field: str, values: Iterable[str]) -> type[admin.SimpleListFilter]:
     """A filter whose choices are known, and so need not be looked for in the table."""
-    choices = list(values)
-
-    class OneOf(admin.SimpleListFilter):
-        title = field.replace("_", " ")
-        parameter_name = field
-
-        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return [(choice, choice) for choice in choices]
-
-        def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any]":
-            return queryset.filter(**{field: self.value()}) if self.value() in choices else queryset
-
-    return OneOf
+    return by_condition(field, values, lambda value: Q(**{field: value}))
 
 
 def as_json(field: str) -> Any:
@@ -98,16 +89,19 @@ def as_json(field: str) -> Any:
 
     @admin.display(description=field.replace("_", " "))
     def pretty(obj: Model) -> str:
-        text = orjson.dumps(getattr(obj, field), option=orjson.OPT_INDENT_2).decode()
+        value = getattr(obj, field)
+        if value is None:
+            return NOTHING
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
         return format_html('<pre style="margin:0;white-space:pre-wrap;overflow-wrap:anywhere">{}</pre>', text)
 
     return pretty
 
 
-def link(model: str, pk: str | None, label: str = "") -> str | None:
-    """A link to the admin's page of that object, such as `sessions_app_session`; None where there is no object."""
+def link(model: str, pk: str | None, label: str = "") -> str:
+    """A link to the admin's page of that object, such as `sessions_app_session`; NOTHING where there is no object."""
     if not pk:
-        return None
+        return NOTHING
     return format_html('<a href="{}">{}</a>', reverse(f"admin:{model}_change", args=[quote(pk)]), label or pk)
 
 
@@ -192,7 +186,7 @@ class EventAdmin(ReadOnlyAdmin):
     """What happened."""
 
     fields = readonly_fields = ("id", "org", "event_type", "sequence", "number", "created_at", as_json("data"))
-    list_display = ("id", "org", "event_type", "sequence", "excerpt", "created_at")
+    list_display = ("id", "org", "event_type", "sequence", "created_at", "excerpt")
     list_filter = (MadeWithin, one_of("event_type", sorted(EVENT_TYPES)))
     related = ("org",)
     long_columns = ("data",)

@@ -9,10 +9,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from django.db import connection, transaction
 
 from taskmaster.core.database import keep_healthy
+from taskmaster.core.wakeups import hub
 
 from .models import Event
 
@@ -36,7 +38,12 @@ _MOVE_CURSOR = """
     RETURNING last_sequence
 """
 
+KEY = "events"
+# Repeated by every process in which somebody follows a log: a signal that nobody hears is not free.
+WANTED_KEY, WANTED_EVERY, WANTED_SECONDS = "events-wanted", 5.0, 15.0
+
 _pending = threading.Event()
+_wanted = {"until": 0.0}
 
 
 def wake() -> None:
@@ -53,16 +60,30 @@ def number_batch() -> Counter[str]:
         cursor.execute(_UNNUMBERED, [BATCH])
         rows: list[tuple[int, str]] = cursor.fetchall()
         counts = Counter(org_id for _, org_id in rows)
+        newest: dict[str, int] = {}
         last: dict[str, int] = {}
         for org_id, count in counts.items():
             cursor.execute(_MOVE_CURSOR, [org_id, count])
-            last[org_id] = cursor.fetchone()[0] - count
+            newest[org_id] = cursor.fetchone()[0]
+            last[org_id] = newest[org_id] - count
         numbered = list(_numbered(rows, last))
         if numbered and connection.vendor == "postgresql":
             cursor.execute(_NUMBER_MANY, [list(column) for column in zip(*numbered, strict=True)])
         elif numbered:
             cursor.executemany(_NUMBER, numbered)
+    if newest:
+        transaction.on_commit(partial(_announce, newest))
     return counts
+
+
+def _announce(newest: dict[str, int]) -> None:
+    """Tell the processes that somebody follows a log in."""
+    if time.monotonic() < _wanted["until"]:
+        hub.send(KEY, newest)
+
+
+def _somebody_listens(_key: str, _data: object) -> None:
+    _wanted["until"] = time.monotonic() + WANTED_SECONDS
 
 
 def _numbered(rows: list[tuple[int, str]], last: dict[str, int]) -> Iterator[tuple[int, int]]:
@@ -88,6 +109,7 @@ class Relay:
         """Start, unless it runs."""
         if self._thread is None:
             self._ending = False
+            hub.listen_prefix(WANTED_KEY, _somebody_listens)
             self._thread = threading.Thread(target=self._work, name="event-relay", daemon=True)
             self._thread.start()
 

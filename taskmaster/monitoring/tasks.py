@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db.models.functions import Now
 
-from agents_app.models import Task, Worker
+from agents_app.models import Action, ClosedCredential, Task, Worker
 from sessions_app.models import Message
 from taskmaster.api.idempotency import KEPT
 from taskmaster.api.models import IdempotencyKey
@@ -23,6 +23,7 @@ PRUNED = {
     "events": (Event.objects.filter(sequence__isnull=False), "created_at"),
     "messages": (Message.objects.filter(status__in=Message.FINISHED), "finished_at"),
     "tasks": (Task.objects.filter(status__in=Task.FINISHED), "finished_at"),
+    "actions": (Action.objects.exclude(status=Action.PENDING), "decided_at"),
 }
 
 
@@ -30,6 +31,7 @@ PRUNED = {
 def sweep() -> None:
     """Forget old idempotency keys, processes that are long gone, and what the retention lets go."""
     IdempotencyKey.objects.filter(created_at__lt=now() - KEPT).delete()
+    ClosedCredential.objects.filter(until__lt=now()).delete()
     for model in (Worker, WebServer):
         model.objects.filter(beat_at__lt=Now() - FORGOTTEN).delete()
     for table, seconds in settings.RETENTION.items():

@@ -1,25 +1,25 @@
 """Organizations and tokens in the admin: everything an operator does with them goes through their services."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Count, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from taskmaster.core.clock import now
-from taskmaster.env import RATE
 
-from .models import SCOPES, ApiToken, Organization
+from .forms import OrganizationForm, TokenForm
+from .list_filters import by_condition
+from .models import ApiToken, Organization
+from .operator_admin import OperatorAdmin
 from .organizations import create_organization, restore, suspend
 from .tokens import issue_token, revoke_token
 
 admin.site.site_header = admin.site.site_title = "Task Master"
 admin.site.index_title = "Operations"
+admin.site.site_url = "/docs"
 
 NOT_EXPIRED = Q(expires_at=None) | Q(expires_at__gt=Now())
 STATUSES = {
@@ -29,101 +29,52 @@ STATUSES = {
 }
 VALID_TOKEN = Q(tokens__revoked_at=None) & (Q(tokens__expires_at=None) | Q(tokens__expires_at__gt=Now()))
 LIVE_AGENT = Q(agents__deleted_at=None)
-
-
-class RateForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A form with a `rate_limit`."""
-
-    def clean_rate_limit(self) -> str:
-        """A rate as the limiter reads it, or nothing."""
-        rate = str(self.cleaned_data["rate_limit"])
-        if rate and not RATE.match(rate):
-            raise ValidationError("Write a rate as requests/window, such as 1000/15m; the window is in s, m, h or d.")
-        return rate
-
-
-class TokenForm(RateForm):
-    """Scopes as checkboxes, and an end that lies ahead."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope, f"{scope}: {meaning}") for scope, meaning in SCOPES.items()],
-        widget=forms.CheckboxSelectMultiple,
-        initial=["read", "write"],
-    )
-
-    def clean_expires_at(self) -> Any:
-        """A moment in the future; one that was stored before may have passed."""
-        moment = self.cleaned_data["expires_at"]
-        if moment and "expires_at" in self.changed_data and moment <= now():
-            raise ValidationError("It must be in the future. To end a token at once, use the list's actions.")
-        return moment
-
-
-class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What operators change. Nothing is deleted here: rows that others point to are ended, and stay."""
-
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never."""
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        """Write what was changed, and not what somebody else did to the row meanwhile."""
-        obj.save(update_fields=form.changed_data)
-
-    @transaction.atomic
-    def apply(self, request: HttpRequest, queryset: "QuerySet[Any]", *, verb: Any, done: str) -> None:
-        """Do `verb` to each of them; the history says so."""
-        objects = list(queryset)
-        for obj in objects:
-            verb(obj)
-            self.log_change(request, obj, f"{done}.")
-        self.message_user(request, f"{done}: {len(objects)}.")
+LIMITS = ("rate_limit", "token_budget", "max_running")
 
 
 @admin.register(Organization)
 class OrganizationAdmin(OperatorAdmin):
     """Organizations: create, rename, limit, suspend, restore."""
 
-    form = RateForm
-    fields = ("id", "slug", "name", "rate_limit", "suspended_at", "created_at")
-    list_display = ("slug", "name", "suspended", "valid_tokens", "agents", "rate_limit", "created_at")
-    list_filter = (("suspended_at", admin.EmptyFieldListFilter),)
+    form = OrganizationForm
+    fields = ("id", "slug", "name", *LIMITS, "suspended_at", "created_at")
+    list_display = ("slug", "name", "status", "valid_tokens", "agents", "rate_limit", "created_at")
+    list_filter = (by_condition("status", ("active", "suspended"), lambda s: Q(suspended_at__isnull=s == "active")),)
     search_fields = ("=id", "slug", "name")
     search_help_text = "An id, or a part of a slug or a name."
     ordering = ("slug",)
     actions = ("suspend", "restore")
+    # What the floors above tell of an organization, each a callable that is given it.
+    shown_besides: ClassVar[list[Any]] = []
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Organization]":
         """With the two numbers of the list, counted for the rows of its page alone."""
         orgs: QuerySet[Organization] = super().get_queryset(request)
         return orgs.annotate(token_count=_count("tokens", VALID_TOKEN), agent_count=_count("agents", LIVE_AGENT))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Organization | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Organization | None = None) -> tuple[Any, ...]:
         """A slug stays what it was made as."""
-        return ("id", "suspended_at", "created_at", *(("slug",) if obj else ()))
+        return ("id", "suspended_at", "created_at", *(("slug", *self.shown_besides) if obj else ()))
 
-    def get_fields(self, request: HttpRequest, obj: Organization | None = None) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: Organization | None = None) -> tuple[Any, ...]:
         """A new one has nothing to show yet."""
-        return self.fields if obj else ("slug", "name", "rate_limit")
+        return (*self.fields, *self.shown_besides) if obj else ("slug", "name", *LIMITS)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A new one is made by the service, so that it gets what every new one gets."""
         if change:
             return super().save_model(request, obj, form, change)
-        rate = obj.rate_limit
+        limits = {name: getattr(obj, name) for name in LIMITS}
         _become(obj, create_organization(slug=obj.slug, name=obj.name))
-        obj.rate_limit = rate
-        obj.save(update_fields=["rate_limit"])
+        for name, value in limits.items():
+            setattr(obj, name, value)
+        obj.save(update_fields=LIMITS)
         return None
 
-    @admin.display(boolean=True, description="suspended")
-    def suspended(self, org: Organization) -> bool:
-        """Whether its tokens are refused."""
-        return org.is_suspended
+    @admin.display(description="status")
+    def status(self, org: Organization) -> str:
+        """active, or suspended: its tokens are refused."""
+        return "suspended" if org.is_suspended else "active"
 
     @admin.display(description="valid tokens")
     def valid_tokens(self, org: Any) -> int:
@@ -146,20 +97,6 @@ class OrganizationAdmin(OperatorAdmin):
         self.apply(request, queryset.exclude(suspended_at=None), verb=restore, done="Restored")
 
 
-class StatusFilter(admin.SimpleListFilter):
-    """valid, revoked or expired."""
-
-    title = parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The three."""
-        return [(status, status.capitalize()) for status in STATUSES]
-
-    def queryset(self, request: HttpRequest, queryset: "QuerySet[ApiToken]") -> "QuerySet[ApiToken]":
-        """Those of the chosen one."""
-        return queryset.filter(STATUSES.get(self.value() or "", Q()))
-
-
 @admin.register(ApiToken)
 class ApiTokenAdmin(OperatorAdmin):
     """Tokens: issue, limit, revoke, expire. A secret is in the answer to the form that made it, and nowhere else."""
@@ -167,7 +104,7 @@ class ApiTokenAdmin(OperatorAdmin):
     form = TokenForm
     autocomplete_fields = ("org",)
     list_display = ("name", "org", "last_four", "status", "allowed", "rate_limit", "expires_at", "last_used_at")
-    list_filter = (StatusFilter,)
+    list_filter = (by_condition("status", STATUSES, STATUSES.__getitem__),)
     list_select_related = ("org",)
     search_fields = ("=id", "name", "=org__slug", "=last_four")
     search_help_text = "An id, a part of a name, an organization's slug, or the last four characters."
@@ -184,6 +121,11 @@ class ApiTokenAdmin(OperatorAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> tuple[str, ...]:
         """What a token was made as, and what happened to it."""
         return ("id", "org", "status", "last_four", "last_used_at", "revoked_at", "created_at") if obj else ()
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Whatever button were pressed, the answer is the secret: there is one."""
+        no_others = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**no_others, **(extra_context or {})})
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """A new one is issued; its secret lives as long as this request."""

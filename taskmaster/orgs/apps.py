@@ -8,3 +8,4 @@ class Config(AppConfig):
 
     name = "taskmaster.orgs"
     label = "orgs"
+    verbose_name = "Organizations"

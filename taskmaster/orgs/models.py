@@ -73,6 +73,7 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
+        verbose_name = "API token"
         indexes = [models.Index(fields=["org", "-id"], name="token_of_org")]
 
     def __str__(self) -> str:

@@ -85,6 +85,7 @@ class Server(DaphneServer):
         self.loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
         self.connections: dict[Protocol, dict[str, Any]] = {}
         self.channels: set[Channel] = set()
+        self.large: set[Request] = set()
         self.tasks: dict[asyncio.Task[None], Protocol] = {}
         self.ending: Draining | None = None
         self.failure: BaseException | None = None
@@ -137,6 +138,8 @@ class Server(DaphneServer):
         scope["asgi"] = _ASGI
         if isinstance(protocol, Request):
             scope["extensions"] = {"taskmaster": protocol.extension()}
+        else:
+            scope["extensions"] = {"taskmaster": {"socket": protocol}}
         mailbox = Mailbox()
         receive = mailbox.get if isinstance(protocol, Request) else partial(protocol.receive, mailbox)
         running = self.application(scope=scope, receive=receive, send=partial(self.handle_reply, protocol))

@@ -5,7 +5,7 @@ pool is several times as fast and keeps the database connections few.
 """
 
 import io
-from typing import Any
+from typing import IO, Any
 
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.wsgi import WSGIRequest
@@ -13,6 +13,7 @@ from django.core.signals import request_started
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
+from taskmaster.api.downloads import Download
 from taskmaster.api.envelope import refusal
 from taskmaster.api.exceptions import translate
 
@@ -26,16 +27,18 @@ class DjangoHandler(BaseHandler):
         super().__init__()
         self.load_middleware()
 
-    def answer(self, scope: Scope, body: bytes, body_too_large: bool) -> HttpResponseBase:
-        """The response to one request, its content complete."""
+    def answer(self, scope: Scope, body: IO[bytes], body_over: int) -> HttpResponseBase:
+        """The response to one request, its content complete or a file; `body_over` is the limit that it was over."""
         environ = environ_of(scope, body)
-        environ["taskmaster.body_too_large"] = body_too_large
+        environ["taskmaster.body_over"] = body_over
         request_started.send(sender=type(self), environ=environ)
         try:
             response = self.get_response(WSGIRequest(environ))
         except Exception as error:
             response = refusal(translate(error))
-        if response.streaming:
+        if isinstance(response, Download):
+            response.keep_open()
+        elif response.streaming:
             # Only the admin's files: small, and known.
             response = _whole(response)
         response.close()
@@ -51,8 +54,10 @@ def _whole(response: HttpResponseBase) -> HttpResponse:
     return whole
 
 
-def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
+def environ_of(scope: Scope, body: IO[bytes]) -> dict[str, Any]:
     """The WSGI environment of an ASGI scope (PEP 3333: header bytes as Latin-1)."""
+    length = body.seek(0, io.SEEK_END)
+    body.seek(0)
     server = scope.get("server") or ("localhost", 80)
     client = scope.get("client") or ("", 0)
     environ: dict[str, Any] = {
@@ -66,7 +71,7 @@ def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
         "REMOTE_ADDR": client[0],
         "REMOTE_PORT": str(client[1]),
         "wsgi.url_scheme": scope.get("scheme", "http"),
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": body,
         "wsgi.errors": io.StringIO(),
         "wsgi.version": (1, 0),
         "wsgi.multithread": True,
@@ -80,5 +85,5 @@ def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key in environ else text
     # What was read, whatever was announced.
-    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["CONTENT_LENGTH"] = str(length)
     return environ

@@ -8,11 +8,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from io import BytesIO
+from typing import IO, Any, TypeVar
 
 from django.db import close_old_connections
 from django.http.response import HttpResponseBase
 
+from taskmaster.api.downloads import Download
 from taskmaster.api.envelope import Reply, refusal
 from taskmaster.api.exceptions import translate
 from taskmaster.api.idempotency import store_final
@@ -23,6 +25,7 @@ from taskmaster.core.errors import Overloaded
 
 from .django_handler import DjangoHandler, Scope
 from .holding import Gone, Holding
+from .sending import send_file, send_whole
 from .streaming import stream
 
 logger = logging.getLogger(__name__)
@@ -55,9 +58,10 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = await _read(receive)
         ours = scope.get("extensions", {}).get("taskmaster", {})
-        response = await self._respond(scope, body, ours.get("body_too_large", False))
+        response = await self._answer(scope, receive, ours)
+        if isinstance(response, Download):
+            return await send_file(response, send, self.in_pool, head=scope["method"] == "HEAD")
         wait = getattr(response, "wait", None)
         if isinstance(response, Reply) and wait:
             gone = self.holding.guard(ours)
@@ -65,7 +69,7 @@ class Edge:
                 with self.holding.entered(wait, gone):
                     return await stream(wait, response, send, self.in_pool, gone)
             response = await self._held(wait, response, gone)
-        await _send(response, send, head=scope["method"] == "HEAD")
+        await send_whole(response, send, head=scope["method"] == "HEAD")
         return None
 
     async def in_pool(self, call: Callable[[], T], *, request_id: str | None = None) -> T:
@@ -80,14 +84,21 @@ class Edge:
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, run)
 
-    async def _respond(self, scope: Scope, body: bytes, too_large: bool) -> HttpResponseBase:
+    async def _answer(self, scope: Scope, receive: Receive, ours: dict[str, Any]) -> HttpResponseBase:
+        if ours.get("crowded"):
+            return refusal(Overloaded(retry_after=1))
+        over = ours["body_limit"] if ours.get("body_too_large") else 0
+        with ours.get("body") or BytesIO(await _read(receive)) as body:
+            return await self._respond(scope, body, over)
+
+    async def _respond(self, scope: Scope, body: IO[bytes], body_over: int) -> HttpResponseBase:
         pool = self._health_pool if scope["path"] in UNLIMITED else self._pool
         if pool is self._pool and (self._in_pool >= self._queue_limit or len(self.holding) >= MAX_WAITING):
             return refusal(Overloaded(retry_after=1))
         self._in_pool += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(pool, self._django.answer, scope, body, too_large)
+            return await loop.run_in_executor(pool, self._django.answer, scope, body, body_over)
         finally:
             self._in_pool -= 1
 
@@ -103,6 +114,7 @@ class Edge:
                     # Nobody was told anything: the same Idempotency-Key again must find the wait as it was.
                     return interim
                 final = await self._look(wait, interim["X-Request-ID"])
+                gone.content = final is not None
         if final is None:
             return interim
         for name, value in interim.items():
@@ -134,22 +146,3 @@ async def _read(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts) if len(parts) > 1 else parts[0]
-
-
-async def _send(response: HttpResponseBase, send: Send, *, head: bool) -> None:
-    content = response.content if hasattr(response, "content") else b""
-    await send(
-        {"type": "http.response.start", "status": response.status_code, "headers": headers_of(response, content)}
-    )
-    await send({"type": "http.response.body", "body": b"" if head else content})
-
-
-def headers_of(response: HttpResponseBase, content: bytes) -> list[tuple[bytes, bytes]]:
-    """A response's headers and cookies, as ASGI wants them."""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    if not response.has_header("Content-Length"):
-        headers.append((b"content-length", str(len(content)).encode()))
-    headers += [
-        (b"set-cookie", morsel.output(header="").strip().encode("latin-1")) for morsel in response.cookies.values()
-    ]
-    return headers

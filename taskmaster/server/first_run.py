@@ -70,5 +70,7 @@ def announce(made: Made, port: int) -> None:
     lines.append(f"Admin: http://localhost:{port}/admin/")
     if made.admin_password:
         lines += ["Admin user: admin", f"Admin password: {made.admin_password}"]
+    if settings.WEBHOOK_ALLOW_PRIVATE:
+        lines.append("Webhooks and http agents may call this machine (TASKMASTER_WEBHOOK_ALLOW_PRIVATE=0 forbids it)")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -109,6 +109,8 @@ class Channel(http.HTTPChannel):
     def _send100Continue(self) -> None:
         if self.requests[-1].too_large:
             self.refuse(413, "The body is too large.")
+        elif self.requests[-1].crowded:
+            self.refuse(503, "Too many large bodies are coming in; try again shortly.")
         else:
             super()._send100Continue()
 
@@ -147,7 +149,10 @@ class Channel(http.HTTPChannel):
     def _set_timer(self) -> None:
         self._cancel_timer()
         server = self.factory.server
-        if seconds := server.deadlines.get(self._phase):
+        seconds = server.deadlines.get(self._phase)
+        if self._phase is Phase.BODY and self.requests[-1].large:
+            seconds = server.limits.large_body_within
+        if seconds:
             self._timer = server.loop.call_later(seconds, self._expire)
 
     def _cancel_timer(self) -> None:
@@ -191,6 +196,11 @@ class Channel(http.HTTPChannel):
         super().resumeProducing()
         self.make_room()
         self._watch()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the client has to read before more should be written."""
+        return self._room is not None
 
     async def room(self) -> None:
         """Return once there is room for more of the answer, or nobody to send it to."""

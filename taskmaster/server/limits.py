@@ -1,6 +1,7 @@
 """What a client may ask of the server, and how the server words its own refusals."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +16,12 @@ class Limits:
     """Sizes in bytes, times in seconds."""
 
     body_bytes: int = 1_048_576
+    # What may have a larger body: "METHOD /path" as it was sent. Such bodies lie on disk, not in memory, which is why
+    # there is a bound on how many come in at once.
+    large_route: re.Pattern[bytes] = re.compile(rb"(?!)")  # none
+    large_body_bytes: int = 1_048_576
+    large_body_within: float = 120
+    large_at_once: int = 32
     discard_bytes: int = 64 * 1_048_576  # of a too large body, before the connection is closed in its middle
     headers_within: float = 10
     body_within: float = 30
@@ -25,6 +32,10 @@ class Limits:
     ping_every: float = 20
     pong_within: float = 30
     drain_timeout: float = 20
+
+    def takes_large(self, method: bytes, uri: bytes) -> bool:
+        """Whether this request may have a large body."""
+        return bool(self.large_route.fullmatch(method + b" " + uri.partition(b"?")[0]))
 
 
 DEFAULT_LIMITS = Limits()

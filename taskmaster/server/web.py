@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -12,8 +13,11 @@ from taskmaster.monitoring.process import process
 
 from .daphne import run_server
 from .error_bodies import error_body
+from .limits import Limits
 
 logger = logging.getLogger(__name__)
+
+UPLOADS = re.compile(rb"PUT /api/v1/sessions/[^/]+/files/.+")
 
 
 def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
@@ -39,6 +43,7 @@ def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
         host=settings.HOST,
         port=settings.PORT,
         reuse_port=reuse_port,
+        limits=Limits(large_route=UPLOADS, large_body_bytes=settings.UPLOAD_BYTES),
         error_body=error_body,
         on_loop=bind,
         on_ready=begin,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BytesIO
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from daphne.http_protocol import WebRequest
@@ -27,13 +28,22 @@ class Request(WebRequest):
     """Daphne's request with a bounded body, JSON errors and a hook for the client's going away."""
 
     content: Any
+    limit = 0
+    large: Any = None
     too_large = False
+    crowded = False
     _received = 0
     _when_gone: Callback | None = None
 
     def extension(self) -> dict[str, Any]:
         """What the application finds at scope["extensions"]["taskmaster"]."""
-        return {"body_too_large": self.too_large, "on_disconnect": self.on_disconnect}
+        return {
+            "body": self.large,
+            "body_limit": self.limit,
+            "body_too_large": self.too_large,
+            "crowded": self.crowded,
+            "on_disconnect": self.on_disconnect,
+        }
 
     def on_disconnect(self, callback: Callback) -> None:
         """Call back in the event loop if the client goes away unanswered; a second call replaces the first."""
@@ -49,17 +59,37 @@ class Request(WebRequest):
 
     def gotLength(self, length: int | None) -> None:
         """Decide from the Content-Length; a chunked body (None) is found out as it grows."""
+        limits = self.server.limits
+        large = length is None or length > limits.body_bytes
+        large = large and limits.takes_large(self.channel._command, self.channel._path)
         self.content = BytesIO()
-        self.too_large = length is not None and length > self.server.limits.body_bytes
+        self.limit = limits.large_body_bytes if large else limits.body_bytes
+        self.too_large = length is not None and length > self.limit
+        if large and not self.too_large:
+            self._expect_large()
+
+    def _expect_large(self) -> None:
+        """Write the body to a file, unless too many others are being written."""
+        self.crowded = len(self.server.large) >= self.server.limits.large_at_once
+        if not self.crowded:
+            self.server.large.add(self)
+            self.large = SpooledTemporaryFile(self.server.limits.body_bytes)  # noqa: SIM115
+
+    def _forget_large(self) -> None:
+        self.server.large.discard(self)
+        if self.large:  # the application has not got it
+            self.large.close()
+            self.large = None
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep what fits; what does not is read and thrown away, so that its sender comes to read the answer."""
         self._received += len(data)
-        if self._received > self.server.limits.body_bytes and not self.too_large:
+        if self._received > self.limit and not self.too_large:
             self.too_large = True
             self.content = BytesIO()
-        if not self.too_large:
-            self.content.write(data)
+            self._forget_large()
+        if not (self.too_large or self.crowded):
+            (self.large or self.content).write(data)
         elif self._received > self.server.limits.discard_bytes:
             self.channel.refuse(413, "The body is too large.")
 
@@ -79,7 +109,7 @@ class Request(WebRequest):
             self.channel.upgraded()
         elif not self.finished:
             # The application has them, perhaps for a long time.
-            self.content = None
+            self.content = self.large = None
             self.requestHeaders = _NO_HEADERS
 
     # What the server calls while it is answered
@@ -119,10 +149,12 @@ class Request(WebRequest):
     def finish(self) -> None:
         """Nobody can go away any more."""
         self._when_gone = None
+        self._forget_large()
         super().finish()
 
     def connectionLost(self, reason: Any) -> None:
         """The client has gone away."""
+        self._forget_large()
         super().connectionLost(reason)
         callback, self._when_gone = self._when_gone, None
         if callback:

@@ -57,6 +57,26 @@ class Socket(WebSocketProtocol):
         if self.channel:
             await self.channel.room()
 
+    @property
+    def can_send(self) -> bool:
+        """Whether anything can be sent."""
+        return bool(self.state == self.STATE_OPEN)
+
+    def write_frames(self, frames: bytes) -> bool:
+        """Write whole frames past autobahn, which would encode each again for each socket.
+
+        Returns False where the client is behind with reading. Raises ConnectionError where the socket is not open.
+        """
+        if not self.can_send:
+            raise ConnectionError
+        self.transport.write(frames)
+        return not self.is_behind
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has to read before more should be sent."""
+        return self.channel is not None and self.channel.is_full
+
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
         """Refuse the handshake."""
         # autobahn's reason for a failure of our own is the text of the exception

@@ -242,7 +242,7 @@ def test_a_diff_is_coloured_by_line() -> None:
 
 
 def test_a_removed_comment_is_not_taken_for_a_file_name() -> None:
-    shown = dict((text, style) for style, text in lines(DIFF + "--- a comment of SQL\n+++ counter;\n"))
+    shown = {text: style for style, text in lines(DIFF + "--- a comment of SQL\n+++ counter;\n")}
     assert (shown["--- a comment of SQL"], shown["+++ counter;"]) == (REMOVED, ADDED)
 
 
@@ -344,6 +344,7 @@ def test_a_longer_log_takes_no_more_queries(admin: Client, world: World) -> None
 
 def test_all_lines_of_a_log_are_listed_and_shown(admin: Client, world: World) -> None:
     said_by(world.task, "x" * 300, HOSTILE)
+    assert "x" * 99 + "…" in admin.get(LINES).text
     said_by(world.submit(), "of another")
     long, hostile, _ = LogLine.objects.order_by("pk")
     assert found(admin, LINES, q=world.task) == [hostile.pk, long.pk]

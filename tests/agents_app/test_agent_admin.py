@@ -83,12 +83,12 @@ def test_what_was_used_is_shown_of_an_agent_and_of_its_organization(admin: Clien
     org = world.person.org
     agent_page, org_page = detail(AGENTS, world["agent"]), detail(ORGS, org.pk)
     nothing = "0 tokens in 0 attempts, 0 seconds of running"
-    assert used(admin, agent_page, "used_by_agent") == used(admin, org_page, "used_by_org") == nothing
+    assert used(admin, agent_page, "used") == used(admin, org_page, "used_by_org") == nothing
     for tokens in (1_200, 34):
         world.submit()
         answer(world["agent"], tokens_used=tokens)
     spending.spend(Task(org=org, agent_id="agent_x", started_at=now() - timedelta(seconds=90)), 1_000_000)
-    assert used(admin, agent_page, "used_by_agent") == "1,234 tokens in 2 attempts, 0 seconds of running"
+    assert used(admin, agent_page, "used") == "1,234 tokens in 2 attempts, 0 seconds of running"
     assert used(admin, org_page, "used_by_org") == "1,001,234 tokens in 3 attempts, 90 seconds of running"
     spending.fold()
     assert used(admin, org_page, "used_by_org") == "1,001,234 tokens in 3 attempts, 90 seconds of running"

@@ -81,6 +81,23 @@ def test_an_agent_is_given_its_own_tasks_only(alice, world):
     assert ids(claim(world["agent"], 5)) == [world["task"]]
 
 
+def test_what_is_handed_to_another_agent_during_a_claim_is_not_taken(alice, world, monkeypatch):
+    other = World(alice)
+    alice.patch(f"/agents/{other['agent']}", {"maxConcurrentTasks": 1})
+    other.submit()
+    assert len(claim(other["agent"])) == 1
+    moved, kept = world.submit(), world.submit()
+
+    def hand_over(tasks):
+        Task.objects.filter(pk=moved).update(agent=other["agent"])
+        return tasks
+
+    monkeypatch.setattr(leases.budgets, "within", hand_over)
+    assert ids(claim(world["agent"], 2)) == [kept]
+    assert Task.objects.get(pk=moved).status == "queued"
+    assert claim(other["agent"]) == [], "it runs as many as it may"
+
+
 def test_a_sessions_limit_holds_over_all_its_agents(alice, world):
     other = World(alice)
     alice.patch(f"/sessions/{world['session']}", {"configuration": {"maxConcurrentTasks": 2}})

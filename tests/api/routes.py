@@ -11,6 +11,9 @@ from typing import Any
 
 from .world import World, placeholders
 
+# A path in a workspace is its user's choice: many strange ones are good ones.
+NOT_IDS = ("file", "new_file")
+
 LONG_AGO, SOON = "2001-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 
 # Values that are not of the kind.
@@ -18,6 +21,7 @@ KINDS: dict[str, list[Any]] = {
     "text": ["", None, True, 5, 1.5, [], {}, ["x"]],
     "choice": ["", None, True, 5, 1.5, [], {}, ["x"], "no such thing", "a\nb"],
     "whole": [None, True, 1.5, "5", "", [], {}, [5], 0, -1, 2**53 - 1],
+    "count": [True, 1.5, "5", "", [], {}, [5], 0, -1],
     "texts": [None, True, 5, "x", {}, [None], [5], [[]], [{}], [""], {"0": "x"}],
     "choices": [None, True, 5, "read", {}, [], [None], [5], [[]], ["no such thing"]],
     "object": [None, True, 5, "x", [], [["a", 1]]],
@@ -45,6 +49,8 @@ class Route:
     # The member under which a list's items stand, and the names of its filters.
     items: str = ""
     filters: tuple[str, ...] = ()
+    # Whether what is sent, or answered, is a file and no JSON.
+    raw: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -56,8 +62,8 @@ class Route:
 
     @property
     def names(self) -> list[str]:
-        """The placeholders' names."""
-        return placeholders(self.path)
+        """The names of the placeholders that stand for ids."""
+        return [name for name in placeholders(self.path) if name not in NOT_IDS]
 
     @property
     def idempotent(self) -> bool:
@@ -67,7 +73,7 @@ class Route:
     @property
     def takes_body(self) -> bool:
         """Whether what is sent is looked at."""
-        return self.method in ("POST", "PUT", "PATCH")
+        return self.method in ("POST", "PUT", "PATCH") and not self.raw
 
     def wrong_values(self) -> list[tuple[str, Any]]:
         """Every field with every value that it may not have."""
@@ -85,6 +91,7 @@ CONFIGURATION = {
     "configuration.timeout": "whole",
     "configuration.maxConcurrentTasks": "whole",
     "configuration.permissionMode": "choice",
+    "configuration.tokenBudget": "count?",
 }
 TASK = {
     "type": "text",
@@ -171,8 +178,8 @@ ROUTES = [
         "PATCH",
         "/org",
         "admin",
-        body=lambda world: {"name": "Wonderland", "rateLimit": "2000/15m"},
-        fields={"name": "text", "rateLimit": "rate?"},
+        body=lambda world: {"name": "Wonderland", "rateLimit": "2000/15m", "tokenBudget": 10, "maxRunning": 3},
+        fields={"name": "text", "rateLimit": "rate?", "tokenBudget": "count?", "maxRunning": "whole?"},
     ),
     Route("GET", "/org/usage", "admin"),
     Route("GET", "/tokens", "admin", items="tokens"),
@@ -185,6 +192,7 @@ ROUTES = [
         fields={"name": "text", "scopes": "choices", "expiresAt": "moment?", "rateLimit": "rate"},
         required=("name", "scopes"),
     ),
+    Route("GET", "/tokens/{token}", "admin"),
     Route("DELETE", "/tokens/{token}", "admin"),
     Route("GET", "/events", "read", items="events", filters=("types", "after")),
     Route("GET", "/agents", "read", items="agents", filters=("type", "status", "capability")),
@@ -203,6 +211,7 @@ ROUTES = [
     Route("GET", "/agents/{agent}/status", "read"),
     Route("POST", "/agents/{agent}/pause", "write"),
     Route("POST", "/agents/{agent}/resume", "write"),
+    Route("POST", "/agents/{agent}/drain", "write"),
     Route("POST", "/agents/{runner}/heartbeat", "agents"),
     Route("POST", "/agents/{runner}/lease", "agents", 200, lambda world: {"wait": 0}, fields={"wait": "wait"}),
     Route(
@@ -233,6 +242,7 @@ ROUTES = [
         foreign={"sessionId": "session"},
     ),
     Route("GET", "/tasks/{task}", "read"),
+    Route("GET", "/tasks/{task}/log", "read", items="log"),
     Route("POST", "/tasks/{task}/cancel", "write"),
     Route("POST", "/tasks/{cancelled_task}/retry", "write"),
     Route(
@@ -261,6 +271,32 @@ ROUTES = [
         lambda world: {"leaseToken": world.lease["leaseToken"], "error": "it broke", "retryable": False},
         fields={"leaseToken": "text", "error": "text", "retryable": "flag"},
         required=("leaseToken", "error"),
+    ),
+    Route("GET", "/actions", "read", items="actions", filters=("status", "kind", "sessionId", "taskId")),
+    Route("GET", "/actions/{action}", "read"),
+    Route(
+        "POST",
+        "/actions/{action}/confirm",
+        "write",
+        200,
+        lambda world: {
+            "confirmed": True,
+            "sessionId": world["session"],
+            "reason": "looks right",
+            "updatedInput": {"command": "ls -l"},
+            "alwaysAllow": False,
+            "onDeny": "continue",
+        },
+        fields={
+            "confirmed": "flag",
+            "sessionId": "text?",
+            "reason": "note?",
+            "updatedInput": "object?",
+            "alwaysAllow": "flag",
+            "onDeny": "choice?",
+        },
+        required=("confirmed",),
+        foreign={"sessionId": "session"},
     ),
     Route("GET", "/sessions", "read", items="sessions", filters=("status", "agentType")),
     Route(
@@ -295,6 +331,10 @@ ROUTES = [
     ),
     Route("GET", "/sessions/{session}/messages/{message}", "read"),
     Route("POST", "/sessions/{session}/messages/{message}/cancel", "write"),
+    Route("GET", "/sessions/{session}/files", "read", items="files", filters=("prefix",)),
+    Route("GET", "/sessions/{session}/files/{file}", "read", raw=True),
+    Route("PUT", "/sessions/{session}/files/{new_file}", "write", 201, raw=True),
+    Route("DELETE", "/sessions/{session}/files/{file}", "write"),
 ]
 
 # Answered without a token, whatever they are sent.
@@ -303,4 +343,7 @@ OPEN = ("/health", "/livez", "/readyz", "/metrics")
 LISTS = [route for route in ROUTES if route.items]
 WRITES = [route for route in ROUTES if route.takes_body]
 WITH_BODY = [route for route in ROUTES if route.body]
+TAKE_FILES = [route for route in ROUTES if route.raw and route.method == "PUT"]
+ANSWER_FILES = [route for route in ROUTES if route.raw and route.method == "GET"]
+ENVELOPED = [route for route in ROUTES if route not in ANSWER_FILES]
 ACTIONS = [route for route in ROUTES if route.method == "POST" and not route.body]

@@ -14,9 +14,9 @@ from taskmaster.core.secret_box import unseal
 from taskmaster.orgs.models import ApiToken
 from tests.conftest import person
 
+from .calls import assert_failure, call, routes
 from .racing import at_once
 from .routes import ROUTES
-from .test_routes import assert_failure, call, routes
 from .world import stored
 
 pytestmark = pytest.mark.django_db

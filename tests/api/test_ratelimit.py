@@ -9,8 +9,8 @@ from taskmaster.api.ratelimit import client_address, count_address
 from taskmaster.orgs.models import ApiToken, Organization
 from tests.conftest import V1, person
 
+from .calls import assert_failure
 from .racing import at_once
-from .test_routes import assert_failure
 from .world import stored
 
 pytestmark = pytest.mark.django_db

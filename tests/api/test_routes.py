@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -11,19 +10,15 @@ from taskmaster.orgs.models import SCOPES
 from taskmaster.orgs.organizations import suspend
 from tests.conftest import V1, person
 
-from .routes import ACTIONS, OPEN, ROUTES
+from .calls import assert_failure, body_of, call, routes, the_same
+from .routes import ACTIONS, ANSWER_FILES, ENVELOPED, OPEN, ROUTES
 from .world import World, stored
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NOBODY = "00000000000000000000000000"
 STRANGE_IDS = ("%00", "a%00b", "x" * 5000, "%C3%A9%E2%98%83", "%FF%FE", "%20", "%F0%9F%98%80", "..%3B", "'\"", "-1")
-TIMESTAMP = re.compile(rb'"timestamp":"[^"]*"')
 
 pytestmark = pytest.mark.django_db
-
-
-def routes(selected=ROUTES):
-    return pytest.mark.parametrize("route", selected, ids=str)
 
 
 def found_routes(patterns, prefix=""):
@@ -35,30 +30,6 @@ def found_routes(patterns, prefix=""):
         elif isinstance(entry, URLPattern):
             actions = getattr(entry.callback, "actions", None) or {None: None}
             yield from ((method and method.upper(), path) for method in actions if method != "head")
-
-
-def call(caller, route, path, body, **headers):
-    # A request is not part of a transaction outside of tests, and what rolls back in it must not take the test along.
-    with transaction.atomic():
-        return caller.call(route.method, path, body, **headers)
-
-
-def body_of(route, world):
-    return route.body(world) if route.body else None
-
-
-def the_same(one, other):
-    """The bytes of both answers, without the time."""
-    return TIMESTAMP.sub(b"", one.content) == TIMESTAMP.sub(b"", other.content)
-
-
-def assert_failure(response, status, code):
-    document = response.json()
-    assert (response.status_code, document["code"]) == (status, code), document
-    assert document["success"] is False
-    assert document["data"] is None
-    assert isinstance(document["error"], str)
-    assert document["error"]
 
 
 def test_every_route_is_in_the_table():
@@ -78,7 +49,7 @@ def test_a_new_route_would_be_noticed():
     assert set(found_routes(new)) == {("POST", "api/v1/agents/{}/new"), ("GET", "api/v1/agents/{}/new")}
 
 
-@routes()
+@routes(ENVELOPED)
 def test_it_works_for_whoever_may_call_it(route, org):
     caller, world = person(org, [route.scope]), World(person(org))
     path = world.path(route.path)
@@ -91,9 +62,15 @@ def test_it_works_for_whoever_may_call_it(route, org):
     assert document["data"] == members
     assert members
     if route.status in (201, 202):
-        location = response["Location"].removeprefix(V1)
-        # A token cannot be read again, only revoked.
-        assert person(org).get(location).status_code == (405 if location.startswith("/tokens/") else 200)
+        assert person(org).get(response["Location"].removeprefix(V1)).status_code == 200
+
+
+@routes(ANSWER_FILES)
+def test_a_file_comes_as_it_is_to_whoever_may_have_it(route, org):
+    response = call(person(org, [route.scope]), route, World(person(org)).path(route.path), None)
+    assert (response.status_code, response.getvalue()) == (200, b"hello")
+    assert response["Content-Type"] == "application/octet-stream"
+    assert {"X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(response.headers)
 
 
 @routes()
@@ -276,10 +253,10 @@ def test_an_unknown_path_is_a_404(path, alice):
 def test_head_is_get_without_a_body(route, alice):
     world = World(alice)
     response = alice.call("HEAD", world.path(route.path))
-    assert (response.status_code, response.content) == (200, b"")
+    assert (response.status_code, response.getvalue()) == (200, b"")
 
 
-@routes()
+@routes(ENVELOPED)
 def test_every_answer_tells_its_request_and_the_limits(route, alice, bob):
     world = World(alice)
     path = world.path(route.path)

@@ -1,6 +1,9 @@
 """The worker's side, driven by hand: no worker runs beside the in-process tests."""
 
+from datetime import timedelta
 from typing import Any
+
+from django.db.models.functions import Now
 
 from agents_app import leases
 from agents_app.models import Task
@@ -18,6 +21,11 @@ def answer(agent_id: str, content: str = "done", **outcome: Any) -> Task:
     spoken = {"backend": "echo", "model": "echo-1", "tokens_used": 7} | outcome
     assert leases.complete(task, result={"content": content}, **spoken)
     return task
+
+
+def overdue(task: Task) -> None:
+    """As if its worker had not been heard of for a while."""
+    Task.objects.filter(pk=task.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
 
 
 def break_down(agent_id: str, error: str = "it broke", code: str = "agent_failed") -> Task:

@@ -4,9 +4,14 @@ from functools import cache, cached_property
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 
+from agents_app import actions
+from agents_app.backends.base import Question
 from tests.conftest import Person
+
+from .working import claim
 
 OURS = ("orgs", "events", "api", "agents_app", "sessions_app")
 # Written at most once a minute by any request at all.
@@ -73,8 +78,35 @@ class World:
         return self.lease["task"]["id"]
 
     @cached_property
+    def action(self) -> str:
+        """A permission that a running task asks for."""
+        return self.ask()
+
+    def ask(self, **fields: Any) -> str:
+        """A new task of the agent, of the session, starts and asks for a permission; the action's id."""
+        self.submit(sessionId=self.session)
+        (task,) = claim(self.agent)
+        about: dict[str, Any] = {"key": "call_1", "tool": "Bash", "input": {"command": "ls"}, "risk": "high"}
+        return actions.ask(task, Question(**(about | fields)))
+
+    @cached_property
     def token(self) -> str:
         return self._made("/tokens", {"name": "spare", "scopes": ["read"]})["token"]["id"]
+
+    @cached_property
+    def file(self) -> str:
+        return self.put("notes/todo.txt")
+
+    @cached_property
+    def new_file(self) -> str:
+        assert self.session
+        return "new/file.txt"
+
+    def put(self, path: str, content: bytes = b"hello") -> str:
+        """Another file in the session's workspace; its path."""
+        response = self.person.call("PUT", f"/sessions/{self.session}/files/{path}", content)
+        assert response.status_code in (200, 201), response.json()
+        return path
 
     def path(self, template: str, **instead: str) -> str:
         """The template's path with this world's ids, or with others given by name."""
@@ -96,12 +128,13 @@ def fill(template: str, ids: Any) -> str:
 
 
 def stored() -> dict[str, list[Any]]:
-    """Every row of ours as the database has it, to compare a before with an after."""
+    """Every row of ours as the database has it, and every file, to compare a before with an after."""
     found = {}
     with connection.cursor() as cursor:
         for name, query in _queries():
             cursor.execute(query)
             found[name] = cursor.fetchall()
+    found["files"] = sorted((str(path), path.read_bytes()) for path in settings.WORKSPACES.rglob("*") if path.is_file())
     return found
 
 

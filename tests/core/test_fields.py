@@ -70,6 +70,11 @@ def stored(column: str) -> Any:
         return cursor.fetchone()[0]
 
 
+def columns(notes: Any) -> list[tuple[Any, Any]]:
+    """Every note's columns, the sealed one opened."""
+    return [(plain, config.open()) for plain, config in notes.values_list("plain", "config")]
+
+
 @pytest.mark.django_db
 def test_the_configured_database_keeps_the_order_of_keys_and_the_spelling_of_numbers(alice: Person) -> None:
     given = '{"z":1,"a":{"y":[1.0,10.50,1e22,-0.0,9007199254740991],"b":null},"é":"\\u0000"}'
@@ -117,12 +122,12 @@ def test_what_is_encrypted_is_not_in_the_database(notes: Any) -> None:
 def test_updates_and_lists_of_values_speak_json(notes: Any) -> None:
     note = notes.create(plain={"a": 1})
     notes.update(plain={"b": 2}, config={"c": 3})
-    assert list(notes.values_list("plain", "config")) == [({"b": 2}, {"c": 3})]
+    assert columns(notes) == [({"b": 2}, {"c": 3})]
     assert notes.filter(plain={"b": 2}).exists()
     assert not notes.filter(plain={"a": 1}).exists()
     note.plain, note.config = [1], [2]
     notes.bulk_update([note], ["plain", "config"])
-    assert list(notes.values_list("plain", "config")) == [([1], [2])]
+    assert columns(notes) == [([1], [2])]
     notes.update(plain=models.F("plain"))
     assert notes.get().plain == [1]
 
@@ -142,10 +147,62 @@ def test_what_json_cannot_say_is_a_type_error(notes: Any, column: str, value: An
     assert notes.count() == 0
 
 
-def test_a_lost_key_is_told(notes: Any) -> None:
-    notes.create(config={"a": 1})
-    with override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[]), pytest.raises(SecretUnreadable):
-        notes.get()
+def without_the_key() -> Any:
+    return override_settings(SECRET_KEY="another", SECRET_KEY_FALLBACKS=[])
+
+
+def test_a_lost_key_is_told_at_the_first_use_and_not_before(notes: Any) -> None:
+    made = notes.create(plain=1, config={"a": 1})
+    with without_the_key():
+        note = notes.get()
+        assert note.plain == 1
+        for _ in range(2):
+            with pytest.raises(SecretUnreadable):
+                _ = note.config
+        note.refresh_from_db(fields=["plain"])
+        deferred = notes.defer("config").get()
+        with pytest.raises(SecretUnreadable):
+            _ = deferred.config
+    assert (note.config, deferred.config, made.config) == ({"a": 1},) * 3
+
+
+def test_a_row_whose_key_is_lost_is_saved_as_it_was_and_can_be_given_another_value(notes: Any) -> None:
+    notes.create(plain=1, config={"a": 1})
+    before = stored("config")
+    with without_the_key():
+        note = notes.get()
+        note.plain = 2
+        note.save()
+        assert stored("config") == before
+        note.config = {"b": 2}
+        note.save()
+        assert (notes.get().plain, notes.get().config) == (2, {"b": 2})
+    with pytest.raises(SecretUnreadable):
+        _ = notes.get().config
+
+
+def test_a_value_changed_in_place_is_saved(notes: Any) -> None:
+    notes.create(config={"a": [1]})
+    note = notes.get()
+    note.config["a"].append(2)
+    note.save()
+    assert notes.get().config == {"a": [1, 2]}
+
+
+def test_an_empty_object_outlives_a_lost_key(notes: Any) -> None:
+    notes.create(config={})
+    assert stored("config") == "{}"
+    with without_the_key():
+        assert notes.get().config == {}
+
+
+def test_what_was_put_into_the_column_by_hand_is_not_taken(notes: Any) -> None:
+    notes.create(config={})
+    for text in ('{"a": 1}', "[]", "", "{} ", "\u00e9"):
+        with connections["fair"].cursor() as cursor:
+            cursor.execute("UPDATE core_tests_note SET config = %s", [text])
+        with pytest.raises(SecretUnreadable):
+            _ = notes.get().config
 
 
 @given(
@@ -154,8 +211,11 @@ def test_a_lost_key_is_told(notes: Any) -> None:
     )
 )
 def test_floats_and_texts_round_trip(value: Any) -> None:
-    for field in (JsonField(), EncryptedJsonField()):
-        assert repr(field.from_db_value(field.get_prep_value(value), None, None)) == repr(value)
+    plain, sealed = JsonField(), EncryptedJsonField()
+    assert repr(plain.from_db_value(plain.get_prep_value(value), None, None)) == repr(value)
+    found = sealed.from_db_value(sealed.get_prep_value(value), None, None)
+    assert found is not None
+    assert repr(found.open()) == repr(value)
 
 
 @pytest.mark.django_db
@@ -172,7 +232,8 @@ def test_a_dump_is_loaded_again_and_keeps_secrets(alice: Person) -> None:
     Agent.objects.filter(pk=agent.pk).delete()
     (loaded,) = serializers.deserialize("json", dump)
     loaded.save()
-    assert Agent.objects.values_list("config", "capabilities").get(pk=agent.pk) == (config, ["z", {"y": 1.0}])
+    stored = Agent.objects.get(pk=agent.pk)
+    assert (stored.config, stored.capabilities) == (config, ["z", {"y": 1.0}])
 
 
 def test_a_dump_under_a_lost_key_is_not_valid() -> None:
@@ -229,7 +290,7 @@ def test_an_emptied_textarea_is_null_or_the_default(notes: Any) -> None:
     form.fields["plain"].required = False
     assert form.is_valid()
     form.save(commit=False).save(using="fair")
-    assert notes.values_list("plain", "config").get() == (None, {})
+    assert columns(notes) == [(None, {})]
 
 
 def test_a_required_textarea_takes_empty_containers_and_not_nothing() -> None:

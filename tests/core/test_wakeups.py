@@ -205,10 +205,10 @@ def test_who_unlistens_hears_nothing_more_and_leaves_nothing_behind(hub: Hub) ->
     hub.send("task:1", 2)
     until(lambda: len(second) == 2)
     assert (first, second) == ([1], [1, 2])
-    assert inside(hub, hub.keys, "task:") == ["task:1"]
+    assert "task:1" in hub._listeners
     inside(hub, hub.unlisten, "task:1", second.append)
     inside(hub, hub.unlisten, "task:1", second.append)
-    assert inside(hub, hub.keys, "task:") == []
+    assert "task:1" not in hub._listeners
 
 
 def test_a_prefix_listener_hears_every_key_with_the_prefix_and_no_other(hub: Hub) -> None:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,20 +14,22 @@ from taskmaster.events import admin as pages
 from taskmaster.events.models import Event
 from taskmaster.monitoring.models import WebServer
 from taskmaster.orgs.models import Organization
+from tests.admin import (
+    HOSTILE,
+    assert_a_longer_list_takes_no_more_queries,
+    assert_escaped,
+    assert_nothing_can_be_changed,
+    found,
+    plan,
+    queries,
+    staff,
+    statuses,
+)
 from tests.conftest import Person
 
 pytestmark = pytest.mark.django_db
 
 EVENTS, SERVERS = "/admin/events/event/", "/admin/monitoring/webserver/"
-HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def admin() -> Client:
-    """A superuser's browser."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
 
 
 def event(org: Organization, **fields: Any) -> Event:
@@ -39,20 +40,6 @@ def event(org: Organization, **fields: Any) -> Event:
 def server(**fields: Any) -> WebServer:
     """One more."""
     return WebServer.objects.create(**{"host": "web-1", "pid": 7, "beat_at": now(), **fields})
-
-
-def found(client: Client, path: str, **query: str) -> list[Any]:
-    """The ids in a list."""
-    page = client.get(path, query)
-    assert page.status_code == 200
-    return [row.id for row in page.context["cl"].result_list]
-
-
-def queries(client: Client, path: str) -> list[str]:
-    """What a page asks the database."""
-    with CaptureQueriesContext(connection) as captured:
-        assert client.get(path).status_code == 200
-    return [query["sql"] for query in captured]
 
 
 def test_an_event_is_listed_and_shown(admin: Client, org: Organization) -> None:
@@ -82,10 +69,7 @@ def test_events_are_found_by_their_organization(admin: Client, org: Organization
 def test_a_search_uses_an_index(admin: Client, org: Organization) -> None:
     row = event(org)
     (rows,) = [sql for sql in queries(admin, f"{EVENTS}?q={row.id}") if "excerpted" in sql]
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN QUERY PLAN " + rows)
-        plan = str(cursor.fetchall())
-    assert "SCAN events_event" not in plan
+    assert "SCAN events_event" not in plan(rows)
 
 
 def test_events_are_filtered_by_type(admin: Client, org: Organization) -> None:
@@ -134,33 +118,22 @@ def test_a_list_leaves_long_texts_in_the_database(admin: Client, org: Organizati
 
 @pytest.mark.parametrize("path", [EVENTS, SERVERS])
 def test_a_longer_list_takes_no_more_queries(admin: Client, path: str) -> None:
-    def more(count: int) -> None:
-        for _ in range(count):
-            event(Organization.objects.create(slug=f"org-{Organization.objects.count()}"))
-            server()
+    def more() -> None:
+        event(Organization.objects.create(slug=f"org-{Organization.objects.count()}"))
+        server()
 
-    more(2)
-    few = queries(admin, path)
-    more(18)
-    assert len(found(admin, path)) == 20
-    assert len(queries(admin, path)) == len(few)
+    assert_a_longer_list_takes_no_more_queries(admin, path, more)
 
 
 def test_data_is_escaped(admin: Client, org: Organization) -> None:
     row = event(org, data={HOSTILE: HOSTILE})
-    for path in (EVENTS, f"{EVENTS}{row.pk}/change/"):
-        page = admin.get(path).text
-        assert HOSTILE not in page
-        assert "&lt;script&gt;" in page
+    assert_escaped(admin, EVENTS, f"{EVENTS}{row.pk}/change/")
 
 
 def test_nothing_can_be_changed(admin: Client, org: Organization) -> None:
     row, process = event(org), server()
-    for path, pk in ((EVENTS, row.pk), (SERVERS, process.pk)):
-        assert admin.post(path + "add/", {}).status_code == 403
-        assert admin.post(f"{path}{pk}/change/", {"event_type": "x", "host": "x"}).status_code == 403
-        assert admin.post(f"{path}{pk}/delete/", {"post": "yes"}).status_code == 403
-        assert "_selected_action" not in admin.get(path).text
+    assert_nothing_can_be_changed(admin, EVENTS, row.pk, event_type="x")
+    assert_nothing_can_be_changed(admin, SERVERS, process.pk, host="x")
     row.refresh_from_db()
     process.refresh_from_db()
     assert (row.event_type, process.host) == ("webhook.test", "web-1")
@@ -177,12 +150,7 @@ def test_web_servers_are_listed_and_shown(admin: Client) -> None:
 
 def test_who_may_look(client: Client, org: Organization) -> None:
     row = event(org)
-    user = User.objects.create_user("staff", is_staff=True)
-    for path in (EVENTS, f"{EVENTS}{row.pk}/change/", SERVERS):
-        assert client.get(path)["Location"] == f"/admin/login/?next={path}"
-        client.force_login(user)
-        assert client.get(path).status_code == 403
-        client.logout()
-    user.user_permissions.set(Permission.objects.filter(codename="view_event"))
-    client.force_login(user)
-    assert [client.get(path).status_code for path in (EVENTS, f"{EVENTS}{row.pk}/change/", SERVERS)] == [200, 200, 403]
+    paths = (EVENTS, f"{EVENTS}{row.pk}/change/", SERVERS)
+    assert [client.get(path)["Location"] for path in paths] == [f"/admin/login/?next={path}" for path in paths]
+    assert statuses(staff(), *paths) == [403] * 3
+    assert statuses(staff("view_event"), *paths) == [200, 200, 403]

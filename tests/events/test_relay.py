@@ -21,13 +21,18 @@ def orgs(db):
 
 def write(org, *labels):
     with transaction.atomic():
-        record(org.pk, *[("task.progress", {"label": label}) for label in labels])
+        record(org.pk, *[labelled(label) for label in labels])
+
+
+def labelled(label):
+    """Any event that has room for a label."""
+    return "session.expired", {"sessionId": label}
 
 
 def numbered(org):
     """(sequence, label) of the organization's events, in sequence."""
     rows = Event.objects.filter(org=org, sequence__isnull=False).order_by("sequence")
-    return [(row.sequence, row.data["label"]) for row in rows]
+    return [(row.sequence, row.data["sessionId"]) for row in rows]
 
 
 def sequences(org):
@@ -76,9 +81,9 @@ def test_a_batch_says_how_many_of_whom(orgs):
 @pytest.mark.django_db
 def test_more_than_a_batch_is_drained(orgs, monkeypatch):
     monkeypatch.setattr(relay, "BATCH", 3)
-    write(orgs[0], *range(10))
+    write(orgs[0], *map(str, range(10)))
     relay.drain()
-    assert numbered(orgs[0]) == [(number + 1, number) for number in range(10)]
+    assert numbered(orgs[0]) == [(number + 1, str(number)) for number in range(10)]
 
 
 @pytest.mark.django_db
@@ -95,7 +100,7 @@ def test_pruned_events_leave_the_count_as_it_is(orgs):
 def test_what_is_rolled_back_uses_no_number(orgs):
     write(orgs[0], "a")
     with transaction.atomic():
-        record(orgs[0].pk, ("task.progress", {"label": "never"}))
+        record(orgs[0].pk, labelled("never"))
         transaction.set_rollback(True)
     write(orgs[0], "b")
     relay.drain()
@@ -172,7 +177,7 @@ def test_an_open_transaction_holds_up_nobody_and_is_numbered_when_it_commits(org
 
     def slow():
         with transaction.atomic():
-            record(orgs[0].pk, ("task.progress", {"label": "slow"}))
+            record(orgs[0].pk, labelled("slow"))
             opened.set()
             assert close.wait(10)
 

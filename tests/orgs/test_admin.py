@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session as BrowserSession
 from django.db import connection
 from django.test import Client
@@ -17,43 +16,23 @@ from taskmaster.core.clock import now
 from taskmaster.orgs.models import ApiToken, Organization
 from taskmaster.orgs.organizations import create_organization
 from taskmaster.orgs.tokens import issue_token, revoke_token
+from tests.admin import (
+    ESCAPED,
+    HOSTILE,
+    act,
+    assert_a_longer_list_takes_no_more_queries,
+    assert_escaped,
+    errors,
+    found,
+    staff,
+    statuses,
+)
 from tests.conftest import Person
 
 pytestmark = pytest.mark.django_db
 
 ORGS, TOKENS = "/admin/orgs/organization/", "/admin/orgs/apitoken/"
 SECRET = re.compile(r"tm_[\w-]{43}")
-HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def admin() -> Client:
-    """A superuser's browser; without a password, since hashing one takes longer than most tests."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-def act(client: Client, path: str, action: str, *chosen: Any) -> Any:
-    """Choose an action of a list."""
-    data = {"action": action, "_selected_action": [row.pk for row in chosen]}
-    return client.post(path, data, follow=True)
-
-
-def queries(client: Client, path: str) -> int:
-    """How many queries a page takes."""
-    with CaptureQueriesContext(connection) as captured:
-        assert client.get(path).status_code == 200
-    return len(captured)
-
-
-def staff(*codenames: str) -> Client:
-    """Somebody of the staff with those permissions alone."""
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def new_token(client: Client, org: Organization, /, **fields: Any) -> Any:
@@ -73,12 +52,6 @@ def shown(page: Any) -> list[str]:
     return [row.name for row in page.context["cl"].result_list]
 
 
-def errors(page: Any) -> dict[str, Any]:
-    """What the form refused."""
-    assert page.status_code == 200
-    return dict(page.context["adminform"].form.errors)
-
-
 def token_of(person: Person) -> ApiToken:
     return ApiToken.objects.get(org=person.org)
 
@@ -93,6 +66,20 @@ def test_a_new_organization_gets_its_agents_and_its_limit(admin: Client) -> None
     assert (org.slug, org.name, org.rate_limit) == ("acme", "acme", "7/1m")
     assert sorted(org.agents.values_list("type", flat=True)) == ["claude", "codegen", "custom"]
     assert LogEntry.objects.get().object_id == org.pk
+
+
+def test_an_organization_has_limits_from_one_on_or_none(admin: Client) -> None:
+    limits = {"token_budget": "1000", "max_running": "2"}
+    admin.post(ORGS + "add/", {"slug": "acme", "name": "", "rate_limit": ""} | limits)
+    org = Organization.objects.get()
+    assert (org.token_budget, org.max_running) == (1000, 2)
+    page = f"{ORGS}{org.pk}/change/"
+    for name in limits:
+        for value in ("0", "-1", "x", "9007199254740992"):
+            assert list(errors(admin.post(page, {"name": "", "rate_limit": ""} | limits | {name: value}))) == [name]
+    assert admin.post(page, {"name": "", "rate_limit": "", "max_running": "3"}).status_code == 302
+    org.refresh_from_db()
+    assert (org.token_budget, org.max_running) == (None, 3)
 
 
 def test_an_organization_whose_agents_cannot_be_made_is_not_made(
@@ -146,6 +133,14 @@ def test_an_organization_is_suspended_and_restored(admin: Client, alice: Person,
     assert list(told) == [(alice.org.pk, "Suspended."), (alice.org.pk, "Restored.")]
 
 
+def test_organizations_are_filtered_by_status(admin: Client, org: Organization, charlie: Person) -> None:
+    act(admin, ORGS, "suspend", org)
+    assert found(admin, ORGS, status="suspended") == [org.pk]
+    assert found(admin, ORGS, status="active") == [charlie.org.pk]
+    assert len(found(admin, ORGS, status="bogus")) == 2
+    assert '<td class="field-status">suspended</td>' in admin.get(ORGS).text
+
+
 def test_suspending_again_changes_nothing(admin: Client, org: Organization) -> None:
     act(admin, ORGS, "suspend", org)
     before = Organization.objects.get().suspended_at
@@ -177,8 +172,7 @@ def test_the_list_counts_valid_tokens_and_agents_in_service(admin: Client, org: 
 def test_an_organization_is_found(admin: Client, org: Organization, query: str) -> None:
     Organization.objects.filter(pk=org.pk).update(name="Alice's")
     create_organization(slug="elsewhere")
-    page = admin.get(ORGS, {"q": query.format(id=org.pk)})
-    assert [row.pk for row in page.context["cl"].result_list] == [org.pk]
+    assert found(admin, ORGS, q=query.format(id=org.pk)) == [org.pk]
 
 
 def test_organizations_are_offered_to_the_token_form_by_search(admin: Client, org: Organization) -> None:
@@ -325,31 +319,36 @@ def test_a_token_is_found(admin: Client, org: Organization, charlie: Person) -> 
 def test_the_pages_say_whose_they_are(admin: Client) -> None:
     page = admin.get("/admin/").text
     assert "<title>Operations | Task Master</title>" in page
+    assert '<a href="/docs">' in page
+
+
+def test_times_are_told_as_in_the_logs(admin: Client, org: Organization) -> None:
+    told = org.created_at.strftime("%Y-%m-%d %H:%M:%SZ")
+    assert told in admin.get(ORGS).text
+    assert told in admin.get(f"{ORGS}{org.pk}/change/").text
+
+
+def test_the_form_for_a_token_has_one_button(admin: Client) -> None:
+    page = admin.get(TOKENS + "add/").text
+    assert [name in page for name in ('name="_save"', "_addanother", "_continue")] == [True, False, False]
 
 
 @pytest.mark.parametrize("path", [ORGS, TOKENS])
 def test_a_longer_list_takes_no_more_queries(admin: Client, path: str) -> None:
-    def more(count: int) -> None:
-        for _ in range(count):
-            org = create_organization(slug=f"org-{Organization.objects.count()}")
-            issue_token(org=org, name="t", scopes=["read"])
+    def more() -> None:
+        org = create_organization(slug=f"org-{Organization.objects.count()}")
+        issue_token(org=org, name="t", scopes=["read"])
 
-    more(2)
-    few = queries(admin, path)
-    more(18)
-    assert len(admin.get(path).context["cl"].result_list) == 20
-    assert queries(admin, path) == few
+    assert_a_longer_list_takes_no_more_queries(admin, path, more)
 
 
 def test_names_are_escaped(admin: Client, alice: Person) -> None:
     Organization.objects.update(name=HOSTILE)
     ApiToken.objects.update(name=HOSTILE)
     token = token_of(alice)
-    paths = [ORGS, f"{ORGS}{alice.org.pk}/change/", TOKENS, f"{TOKENS}{token.pk}/change/"]
-    pages = [admin.get(path).text for path in paths] + [new_token(admin, alice.org, name=HOSTILE).text]
-    for page in pages:
-        assert HOSTILE not in page
-        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert_escaped(admin, ORGS, f"{ORGS}{alice.org.pk}/change/", TOKENS, f"{TOKENS}{token.pk}/change/")
+    issued = new_token(admin, alice.org, name=HOSTILE).text
+    assert (HOSTILE in issued, ESCAPED in issued) == (False, True)
 
 
 def test_strangers_are_sent_to_the_login(client: Client, alice: Person) -> None:
@@ -360,8 +359,8 @@ def test_strangers_are_sent_to_the_login(client: Client, alice: Person) -> None:
 
 def test_staff_without_permission_see_nothing(alice: Person) -> None:
     client = staff()
-    for path in (ORGS, ORGS + "add/", TOKENS, TOKENS + "add/", f"{TOKENS}{token_of(alice).pk}/change/"):
-        assert client.get(path).status_code == 403
+    pages = (ORGS, ORGS + "add/", TOKENS, TOKENS + "add/", f"{TOKENS}{token_of(alice).pk}/change/")
+    assert statuses(client, *pages) == [403] * 5
     assert new_token(client, alice.org).status_code == 403
     assert ApiToken.objects.count() == 1
 
@@ -369,8 +368,8 @@ def test_staff_without_permission_see_nothing(alice: Person) -> None:
 def test_staff_who_may_view_change_nothing(alice: Person) -> None:
     client = staff("view_organization", "view_apitoken")
     token = token_of(alice)
-    for path in (ORGS, f"{ORGS}{alice.org.pk}/change/", TOKENS, f"{TOKENS}{token.pk}/change/"):
-        assert client.get(path).status_code == 200
+    pages = (ORGS, f"{ORGS}{alice.org.pk}/change/", TOKENS, f"{TOKENS}{token.pk}/change/")
+    assert statuses(client, *pages) == [200] * 4
     assert "read, write, agents, admin" in client.get(f"{TOKENS}{token.pk}/change/").text
     assert changed_token(client, token, name="x").status_code == 403
     assert new_token(client, alice.org).status_code == 403

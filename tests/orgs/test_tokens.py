@@ -45,6 +45,24 @@ def test_the_secret_is_stored_nowhere(alice):
     assert len(row.digest) == 64
 
 
+def test_a_token_is_found_where_its_location_says_without_its_secret(alice):
+    response = alice.post("/tokens", {"name": "ci", "scopes": ["read"], "rateLimit": "5/1h"})
+    made = response.json()["token"]
+    found = alice.get(response["Location"].removeprefix(V1))
+    assert found.json()["token"] == {name: value for name, value in made.items() if name != "secret"}
+    assert made["secret"][len(PREFIX) :] not in found.content.decode()
+    assert ApiToken.objects.get(pk=made["id"]).digest not in found.content.decode()
+    alice.delete(f"/tokens/{made['id']}")
+    assert alice.get(f"/tokens/{made['id']}").json()["token"]["revokedAt"] is not None
+
+
+def test_only_an_admin_of_the_same_organization_sees_a_token(alice, bob, charlie):
+    made = alice.post("/tokens", {"name": "ci", "scopes": ["read"]}).json()["token"]
+    refused, foreign = bob.get(f"/tokens/{made['id']}"), charlie.get(f"/tokens/{made['id']}")
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "not_found")
+
+
 def test_a_revoked_token_is_refused_and_still_listed(alice):
     made = alice.post("/tokens", {"name": "ci", "scopes": ["read"]}).json()["token"]
     assert alice.delete(f"/tokens/{made['id']}").status_code == 200
@@ -156,6 +174,8 @@ def test_the_organization_is_shown(alice):
         "slug": "wonderland",
         "name": "wonderland",
         "rateLimit": None,
+        "tokenBudget": None,
+        "maxRunning": None,
         "suspended": False,
         "createdAt": iso(alice.org.created_at),
     }

@@ -34,9 +34,9 @@ class Cast:
         """Shut: what a plan waits for before it ends."""
         return threading.Event()
 
-    def agent(self, limit: int = 8) -> str:
+    def agent(self, limit: int = 8, **config: Any) -> str:
         """An agent that asks the model."""
-        return self.live.agent("openai", config=self.model.config, maxConcurrentTasks=limit)
+        return self.live.agent("openai", config=self.model.config | config, maxConcurrentTasks=limit)
 
     def session(self, agent: str, **configuration: Any) -> str:
         """A session with that agent: its id."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.live import Live, installation
 
 from .cast import Cast
 from .model import Model, serving
+from .runs import Crew, hired
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +51,10 @@ def cast(live: Live, model: Model) -> Iterator[Cast]:
     with live.client() as client:
         yield Cast(live, model, client)
     model.open()
+
+
+@pytest.fixture
+def crew(live: Live, tmp_path: Path) -> Iterator[Crew]:
+    """Runner processes."""
+    with hired(live, tmp_path) as crew:
+        yield crew

@@ -16,22 +16,25 @@ from typing import Any
 class Plan:
     """How a content is answered: its first calls by these statuses, then `pieces` with a pause before each.
 
-    Before the last piece, `go` is waited for.
+    Before the last piece, `go` is waited for. A refusal says after how many seconds to try again, if anything.
     """
 
     pieces: int = 2
     pause: float = 0.0
     refusals: Sequence[int] = ()
+    retry_after: int | None = None
     go: threading.Event | None = None
 
 
 @dataclass
 class Call:
-    """One request: what was asked, after which conversation, and when its caller hung up, if it did."""
+    """One request: what was asked, after which conversation, with which key; when it ended; when its caller hung up."""
 
     content: str
     history: list[str]
+    key: str = ""
     began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
     cut: float | None = None
     whole: bool = False
 
@@ -71,14 +74,15 @@ class Model:
             if plan.go:
                 plan.go.set()
 
-    def _called(self, body: dict[str, Any]) -> tuple[Call, Plan, int]:
+    def _called(self, body: dict[str, Any], key: str) -> tuple[Call, Plan, int]:
         history = [turn["content"] for turn in body["messages"]]
         # Questions that nothing answered come in one turn with the next one.
         content = history.pop().split("\n\n")[-1]
         with self._lock:
             before = len(self.calls_of(content))
-            self.calls.append(Call(content, history))
-            return self.calls[-1], self._plans.get(content.split()[0], Plan()), before
+            call = Call(content, history, key)
+            self.calls.append(call)
+            return call, self._plans.get(content.split()[0], Plan()), before
 
 
 class _Server(ThreadingHTTPServer):
@@ -98,33 +102,41 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        call, plan, before = self.server.model._called(body)
+        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        call, plan, before = self.server.model._called(body, key)
         if before < len(plan.refusals):
-            return self._refuse(plan.refusals[before])
+            call.ended = time.monotonic()
+            return self._refuse(plan.refusals[before], plan.retry_after)
+        return self._stream(call, plan)
+
+    def _stream(self, call: Call, plan: Plan) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         try:
-            self._answer(call.content, plan)
+            self._answer(call, plan)
             call.whole = True
         except OSError:
-            call.cut = time.monotonic()
-        return None
+            call.cut = call.ended = time.monotonic()
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, retry_after: int | None) -> None:
         text = json.dumps({"error": {"message": "told to refuse"}}).encode()
         self.send_response(status)
+        if retry_after is not None:
+            self.send_header("Retry-After", str(retry_after))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
-    def _answer(self, content: str, plan: Plan) -> None:
-        for number, piece in enumerate(_pieces(content, plan.pieces)):
+    def _answer(self, call: Call, plan: Plan) -> None:
+        for number, piece in enumerate(_pieces(call.content, plan.pieces)):
             self._pause(plan.pause)
             while number == plan.pieces - 1 and plan.go and not plan.go.is_set():
                 self._pause(0.05)
             self._send({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+        # Before its caller knows: nobody else can have begun because of it.
+        call.ended = time.monotonic()
         self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": {"total_tokens": 7}})
         self.wfile.write(b"data: [DONE]\n\n")
 

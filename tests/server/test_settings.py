@@ -30,6 +30,7 @@ def start(tmp_path, **env):
         ("TASKMASTER_ALLOWED_ORIGINS", "app.example.com"),
         ("TASKMASTER_LOCAL_MODEL", "/nowhere/model.gguf"),
         ("TASKMASTER_LOG_LEVEL", "loud"),
+        ("TASKMASTER_WEBHOOK_ALLOW_PRIVATE", "loopback"),
         ("SECRET_KEY", "short"),
         ("TASKMASTER_DATA_DIR", "/proc/nowhere"),
     ],

@@ -272,7 +272,8 @@ def writes(agent: Agent) -> None:
     path, text, *asked = sys.argv[2:]
     if asked:
         diff = {"type": "diff", "path": path, "oldText": None, "newText": asked[0]}
-        agent.may({"toolCallId": "t1", "kind": "edit", "content": [diff]}, "allow_once", "reject_once")
+        about = {"content": [diff]} if asked[0] else {"locations": [{"path": path}]}
+        agent.may({"toolCallId": "t1", "kind": "edit", **about}, "allow_once", "reject_once")
     agent.say(agent.write(path, text) or "written")
     if asked:
         agent.say(" " + (agent.write(path, text + " again") or "written"))

@@ -32,7 +32,7 @@ class PlainFiles:
     def _in(self, root: str, path: str) -> Path:
         found = Path(os.path.normpath(Path(root, path)))
         if not found.is_relative_to(root):
-            raise ValueError("leads outside of the workspace")
+            raise ValueError("it leads outside of the workspace")
         return found
 
 

@@ -129,10 +129,11 @@ def test_a_session_that_cannot_be_gone_on_with_begins_anew(desktop: Desktop, mem
     assert answer.memory["sessionId"] == "session-1"
 
 
-def test_a_task_of_a_session_does_not_change_which_messages_the_agent_knows(desktop: Desktop) -> None:
-    before = desktop.run("stops", "end_turn", "2").memory
-    after = desktop.run("answers", is_message=False, memory=before).memory
-    assert after == before
+def test_a_task_of_a_session_is_a_conversation_of_its_own(desktop: Desktop) -> None:
+    memory = desktop.run("stops", "end_turn", "2").memory
+    answer = desktop.run("repeats", is_message=False, memory=memory)
+    assert [method for method, _ in heard(answer)["told"]] == ["session/new"]
+    assert answer.memory is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from agents_app.backends.acp import AcpBackend
 from agents_app.backends.acp_client.program import Program
 from agents_app.backends.base import BackendError, Unready
+from taskmaster.env import WrongSetting, programs
 
 from .acp_running import Desktop, PlainFiles
 from .recorder import Recorder
@@ -112,6 +113,19 @@ def test_what_is_not_allowed_is_not_run_either(desktop: Desktop) -> None:
         asyncio.run(backend.run(request, Recorder()))
     assert (caught.value.code, caught.value.transient) == ("not_configured", False)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "allowed"),
+    [("*", ["*"]), ("off", []), ("OFF", []), ("opencode, /opt/agent", ["opencode", "/opt/agent"]), (" , ", [])],
+)
+def test_the_setting_lists_programs(raw: str, allowed: list[str]) -> None:
+    assert programs(raw) == allowed
+
+
+def test_a_relative_path_in_the_setting_stops_the_start() -> None:
+    with pytest.raises(WrongSetting, match="bin/agent"):
+        programs("ls,bin/agent")
 
 
 def test_the_keys_are_not_shown_by_the_configuration() -> None:

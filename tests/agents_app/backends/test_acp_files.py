@@ -20,13 +20,16 @@ def test_a_file_is_written_and_named_in_a_tasks_result(desktop: Desktop) -> None
     assert Path(path).read_text() == "new"
 
 
-@pytest.mark.parametrize("path", ["../out.txt", "{work}/../out.txt", "/tmp/acp-out.txt", "{work}-beside/out.txt"])
+@pytest.mark.parametrize(
+    "path", ["../out.txt", "{work}/../out.txt", "/tmp/acp-out.txt", "{work}-beside/out.txt", "link/out.txt"]
+)
 @pytest.mark.parametrize("mode", ["default", "acceptEdits", "plan"])
 def test_nothing_is_written_outside(desktop: Desktop, path: str, mode: str) -> None:
+    (desktop.work / "link").symlink_to(desktop.work.parent)
     path = path.format(work=desktop.work)
     recorder = Recorder()
     answer = desktop.run("writes", path, "new", permission_mode=mode, is_message=False, recorder=recorder)
-    refusal = f"cannot write {path}: leads outside of the workspace"
+    refusal = f"cannot write {path}: it leads outside of the workspace"
     assert answer.result == {"content": refusal, "files": []}
     assert recorder.lines == [refusal]
     assert not Path(desktop.work, path).exists()
@@ -35,8 +38,8 @@ def test_nothing_is_written_outside(desktop: Desktop, path: str, mode: str) -> N
 def test_nothing_is_read_outside(desktop: Desktop) -> None:
     recorder = Recorder()
     answer = desktop.run("reads", "/etc/passwd", recorder=recorder)
-    assert answer.content == "cannot read /etc/passwd: leads outside of the workspace -32602"
-    assert recorder.lines == ["cannot read /etc/passwd: leads outside of the workspace"]
+    assert answer.content == "cannot read /etc/passwd: it leads outside of the workspace -32602"
+    assert recorder.lines == ["cannot read /etc/passwd: it leads outside of the workspace"]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +72,10 @@ def test_in_the_mode_default_a_write_that_was_not_asked_for_is_asked_about(deskt
     assert desktop.run("writes", "a.txt", "new\n", recorder=Recorder(YES)).content == "written"
 
 
-def test_what_was_permitted_is_written_once_without_asking_again(desktop: Desktop) -> None:
+@pytest.mark.parametrize("shown", ["new", ""])
+def test_what_was_permitted_is_written_once_without_asking_again(desktop: Desktop, shown: str) -> None:
     recorder = Recorder(YES, NO)
-    answer = desktop.run("writes", f"{desktop.work}/a.txt", "new", "new", recorder=recorder)
+    answer = desktop.run("writes", f"{desktop.work}/a.txt", "new", shown, recorder=recorder)
     assert answer.content == "written not permitted to write a.txt"
     assert (desktop.work / "a.txt").read_text() == "new"
     assert len(recorder.questions) == 2

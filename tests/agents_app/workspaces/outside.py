@@ -40,7 +40,7 @@ def _link(root: Path, outside: Outside) -> None:
 
 def _relative_link(root: Path, outside: Outside) -> None:
     (root / "src").mkdir()
-    (root / "src" / "link").symlink_to("../../../outside/secret")
+    (root / "src" / "link").symlink_to(os.path.relpath(outside.secret, root / "src"))
     assert (root / "src" / "link").read_bytes() == SECRET
 
 

@@ -108,8 +108,9 @@ def test_a_folder_swapped_for_a_link_is_never_written_through(
             with suppress(WorkspaceError):
                 workspace.write("folder/secret", [b"%d" % number])
                 written += 1
-            with suppress(WorkspaceError):
-                write_text(workspace.root, "folder/new", str(number))
+            if number % 10 == 0:
+                with suppress(WorkspaceError):
+                    write_text(workspace.root, "folder/new", str(number))
     assert written
     outside.check_untouched()
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from taskmaster.core.errors import ApiError
+from taskmaster.events.page import events_page
 
 HEAD = """# Errors
 
@@ -36,11 +37,15 @@ def _below(error: type[ApiError]) -> list[type[ApiError]]:
     return [error, *(deeper for child in error.__subclasses__() for deeper in _below(child))]
 
 
+PAGES = {"errors.md": errors_page, "events.md": events_page}
+
+
 class Command(BaseCommand):
     """Writes them."""
 
-    help = "Write docs/errors.md."
+    help = "Write the pages of docs/ that are made from the code."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write."""
-        Path(settings.ROOT, "docs", "errors.md").write_text(errors_page())
+        for name, page in PAGES.items():
+            Path(settings.ROOT, "docs", name).write_text(page())

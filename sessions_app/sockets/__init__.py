@@ -1,0 +1,1 @@
+"""The WebSocket protocol: who is there, what they ask, what they are told."""

@@ -1,0 +1,91 @@
+"""A runner that is not heard of for thirty seconds is gone, and what it held goes to another at once."""
+
+from datetime import timedelta
+
+import pytest
+
+from agents_app import tasks
+from agents_app.models import Agent, Task
+from agents_app.runner_views import lease_wait
+from taskmaster.core.clock import now
+from tests.api.working import told
+from tests.api.world import World, stored
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(alice):
+    return World(alice)
+
+
+def heard(agent, *, seconds_ago):
+    Agent.objects.filter(pk=agent).update(last_heartbeat=now() - timedelta(seconds=seconds_ago))
+
+
+def status(alice, world):
+    return alice.get(f"/agents/{world.runner}").json()["agent"]["status"]
+
+
+def test_it_is_offline_and_what_it_held_is_leased_by_another(alice, org, world):
+    held = world.leased_task
+    heard(world.runner, seconds_ago=31)
+    assert status(alice, world) == "offline"
+    tasks.sweep()
+    row = Task.objects.get(pk=held)
+    assert (row.status, row.lease, row.lost, row.attempts) == ("queued", "", 1, 1)
+    again = alice.post(f"/agents/{world.runner}/lease").json()
+    assert (again["task"]["id"], again["task"]["attempts"]) == (held, 2)
+    assert status(alice, world) == "active"
+    ((_, data),) = told(org, "task.retrying")
+    assert (data["taskId"], data["error"], data["retryAfter"]) == (held, "The worker was lost.", 0)
+
+
+@pytest.mark.parametrize("what", ["progress", "complete", "fail"])
+def test_what_it_says_when_it_comes_back_late_changes_nothing(alice, world, what):
+    late = world.lease
+    heard(world.runner, seconds_ago=31)
+    tasks.sweep()
+    alice.post(f"/agents/{world.runner}/lease")
+    before = stored()
+    body = {"leaseToken": late["leaseToken"], "progress": 0.5, "result": {}, "error": "x"}
+    answer = alice.post(f"/tasks/{late['task']['id']}/{what}", body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "lease_lost")
+    assert stored()["Task"] == before["Task"]
+
+
+def test_two_missed_beats_are_forgiven(alice, world):
+    held = world.leased_task
+    heard(world.runner, seconds_ago=28)
+    tasks.sweep()
+    assert Task.objects.get(pk=held).status == "running"
+    assert status(alice, world) == "active"
+
+
+def test_only_its_own_agent_loses_what_it_holds(alice, world):
+    other = World(alice)
+    theirs, held = other.leased_task, world.leased_task
+    heard(world.runner, seconds_ago=31)
+    tasks.sweep()
+    assert Task.objects.get(pk=held).status == "queued"
+    assert Task.objects.get(pk=theirs).status == "running"
+
+
+def test_a_runner_that_waits_for_work_is_there_for_as_long_as_it_waits(alice, world):
+    """Another one of the same agent, busy and silent, keeps its task meanwhile."""
+    held = world.leased_task
+    wait = lease_wait(world.runner, 30_000, 0.0)
+    heard(world.runner, seconds_ago=31)
+    assert wait.ended([wait.key]) == set()
+    tasks.sweep()
+    assert Task.objects.get(pk=held).status == "running"
+    assert Agent.objects.get(pk=world.runner).last_heartbeat > now() - timedelta(seconds=5)
+
+
+def test_waiting_writes_a_beat_now_and_then_only(world):
+    assert world.leased_task
+    wait = lease_wait(world.runner, 30_000, 0.0)
+    heard(world.runner, seconds_ago=5)
+    before = Agent.objects.get(pk=world.runner).last_heartbeat
+    wait.ended([wait.key])
+    assert Agent.objects.get(pk=world.runner).last_heartbeat == before
