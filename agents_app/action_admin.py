@@ -50,18 +50,13 @@ class ActionAdmin(ReadOnlyAdmin):
         return [*shown, ("Decided", {"fields": DECIDED})] if decided else shown
 
     def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
     ) -> HttpResponse:
         """The page, with a form under it while there is something to decide."""
-        if obj is not None and obj.status == Action.PENDING and self.has_decide_permission(request):
-            context["decision"] = DecisionForm(obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
+        action = context["original"]
+        if action.status == Action.PENDING and self.has_decide_permission(request):
+            context["decision"] = DecisionForm(action)
+        return super().render_change_form(request, context, *args, **options)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -22,8 +22,8 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         label="API key",
         max_length=4096,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
-        help_text="It is sealed and never shown again, but for its last four characters. What is typed here takes the place "
-        "of all that was stored, the address too.",
+        help_text="It is sealed and never shown again, but for its last four characters. What is typed here takes the "
+        "place of all that was stored, the address too.",
     )
     base_url = forms.CharField(
         label="Base URL",

@@ -160,7 +160,7 @@ def _check_url(url: Any) -> None:
 
 
 def change(agent: Agent, changes: dict[str, Any]) -> None:
-    """Change an agent; a higher limit or another backend may let it start more."""
+    """Change an agent; a higher limit or another backend may let it start more, and it is tried anew where it failed."""
     if changes.keys() & {"backend", "config"}:
         check_config(changes.get("backend", agent.backend), _config_after(agent, changes))
     for name, value in changes.items():
@@ -168,6 +168,8 @@ def change(agent: Agent, changes: dict[str, Any]) -> None:
     with transaction.atomic():
         if changes:
             agent.save(update_fields=list(changes))
+        if changes.keys() & {"backend", "config"} and agent.status == Agent.ERROR:
+            set_status(agent, Agent.ACTIVE)
         dispatch.wake(agent)
 
 

@@ -119,3 +119,12 @@ def test_a_paused_agent_stays_paused_whatever_fails(alice, world):
     for task in running:
         leases.fail(task, error="broke", code="agent_failed")
     assert Agent.objects.get(pk=world["agent"]).status == "paused"
+
+
+def test_another_configuration_is_tried_at_once(alice, world):
+    fail_five_times(world)
+    alice.patch(f"/agents/{world['agent']}", {"name": "renamed"})
+    assert Agent.objects.get(pk=world["agent"]).status == "error"
+    alice.patch(f"/agents/{world['agent']}", {"config": {"key": "another"}})
+    agent = Agent.objects.get(pk=world["agent"])
+    assert (agent.status, agent.failures) == ("active", 0)

@@ -54,22 +54,6 @@ def test_what_a_killed_runner_held_goes_to_another(cast: Cast, crew: Crew) -> No
     check_taken_over(cast, crew, agent, task)
 
 
-def test_a_runner_that_is_back_late_changes_nothing(cast: Cast, crew: Crew) -> None:
-    agent = cast.live.agent("runner", maxConcurrentTasks=1)
-    task, first = cast.task(agent, "dig"), crew.hire(agent, seconds=4)
-    until(first.runs)
-    cast.live.sql(f"UPDATE agents_app_agent SET last_heartbeat = '2020-01-01 00:00:00+00' WHERE id = '{agent}'")
-    until(lambda: cast.task_now(task)["status"] == "queued", SWEPT)
-    leased = cast.client.post(f"/agents/{agent}/lease").json()
-    until(lambda: first.runs()[0].whole)
-    until(lambda: cast.client.get(f"/agents/{agent}").json()["agent"]["lastHeartbeat"])
-    assert cast.task_now(task)["status"] == "running"
-    done = {"leaseToken": leased["leaseToken"], "result": {"content": "mine"}}
-    cast.client.post(f"/tasks/{task}/complete", json=done).raise_for_status()
-    assert cast.task_now(task)["result"] == {"content": "mine"}
-    assert ends(all_events(cast), "task")[task] == ["completed"]
-
-
 @pytest.mark.soak
 def test_it_takes_thirty_seconds_and_no_longer(cast: Cast, crew: Crew) -> None:
     began = time.monotonic()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from agents_app import workspaces
+from agents_app.workspaces.places import Rounds
 from sessions_app.models import Session
 from sessions_app.tasks import sweep
 from taskmaster.core.clock import now
@@ -18,6 +19,11 @@ from tests.api.world import World, stored
 pytestmark = pytest.mark.django_db
 
 MISSING = (404, "not_found")
+
+
+@pytest.fixture(autouse=True)
+def _workspaces(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "WORKSPACES", tmp_path / "workspaces")
 
 
 @pytest.fixture
@@ -333,6 +339,18 @@ class TestWhoMay:
 class TestTheEnd:
     """A deleted session's files are gone; nobody else's are."""
 
+    def test_a_file_that_comes_in_while_its_session_is_deleted_goes_too(self, alice, world, files, place, monkeypatch):
+        write = workspaces.Workspace.write
+
+        def overtaken(*arguments, **options):
+            assert alice.delete(f"/sessions/{world['session']}").status_code == 200
+            workspaces.directory(alice.org.pk, world["session"])
+            return write(*arguments, **options)
+
+        monkeypatch.setattr(workspaces.Workspace, "write", overtaken)
+        assert refused(put(alice, f"{files}/a")) == MISSING
+        assert not place.exists()
+
     def test_they_go_with_the_session(self, alice, world, files, place):
         put(alice, f"{files}/a")
         other = World(alice)
@@ -344,7 +362,8 @@ class TestTheEnd:
         assert not place.exists()
         assert listed(alice, f"/sessions/{other['session']}/files") == ["kept"]
 
-    def test_what_a_deletion_has_left_is_swept(self, alice, world, place):
+    def test_what_a_deletion_has_left_is_swept(self, alice, world, place, monkeypatch):
+        monkeypatch.setattr(workspaces, "some", Rounds().some)
         (place / "late").touch()
         other = World(alice)
         other.put("kept")
@@ -352,8 +371,6 @@ class TestTheEnd:
         # Its session is unknown here, which is no reason to throw it away.
         unknown = workspaces.directory(alice.org.pk, "session_" + "0" * 26)
         Session.objects.filter(pk=world["session"]).update(deleted_at=now())
-        while workspaces.some(1000):
-            pass
         sweep()
         assert [folder.exists() for folder in (place, kept, unknown)] == [False, True, True]
 
