@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import InvalidState
+from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record, together
 
@@ -89,9 +90,16 @@ def decision_of(action_id: str) -> Decision | None:
     )
 
 
-@transaction.atomic
 def decide(action: Action, verdict: Verdict) -> Action:
     """Decide it. The same decision again changes nothing; the opposite, or one that is late, raises InvalidState."""
+    if action.expires_at and action.expires_at <= now():
+        with transaction.atomic():
+            _expire([action], NOBODY)
+    return _decide(action, verdict)
+
+
+@transaction.atomic
+def _decide(action: Action, verdict: Verdict) -> Action:
     changes: dict[str, Any] = {
         "decided_by": verdict.by[:250],
         "reason": verdict.reason,
@@ -100,7 +108,6 @@ def decide(action: Action, verdict: Verdict) -> Action:
         "on_deny": verdict.on_deny,
         "decided_at": now(),
     }
-    _expire([action] if action.expires_at and action.expires_at <= now() else [], NOBODY)
     if not action.try_move(verdict.status, **changes):
         action.refresh_from_db()
         if action.status != verdict.status:
@@ -112,6 +119,7 @@ def decide(action: Action, verdict: Verdict) -> Action:
         record(action.org_id, (f"action.{action.status}", action.news()))
         if action.kind in DECIDED:
             DECIDED[action.kind](action)
+        notify(f"action.{action.kind}.decided", action)
     hub.send_on_commit(f"action:{action.pk}")
     return action
 
@@ -133,4 +141,5 @@ def _expire(actions: Any, reason: str) -> None:
     for action in actions:
         if action.try_move(Action.EXPIRED, reason=reason, decided_at=now()):
             record(action.org_id, ("action.expired", action.news()))
+            notify(f"action.{action.kind}.expired", action)
             hub.send_on_commit(f"action:{action.pk}")

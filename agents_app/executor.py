@@ -93,13 +93,14 @@ class Executor:
             with self._lock:
                 self._queue.add(org_id, agent_id)
             return
+        unused = room
         try:
             claim = leases.claim(agent_id, self.worker_id, room, ready=registry.can_start)
             for task in claim.tasks:
                 self._begin(task)
+                unused -= 1
         finally:
-            with self._lock:
-                self._starting[org_id] -= room
+            self._started(org_id, unused)
         if claim.more:
             dispatch.wake_worker(agent_id)
 
@@ -120,11 +121,16 @@ class Executor:
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _reserve(self, org_id: str) -> int:
-        """How many tasks may be claimed now; they are counted as starting until the claim is through."""
+        """How many tasks may be claimed now; each is counted as starting until it runs, or is not there."""
         with self._lock:
             room = min(TAKE, self._room(org_id))
             self._starting[org_id] += room
             return room
+
+    def _started(self, org_id: str, count: int = 1) -> None:
+        """So many of those that were starting are so no more."""
+        with self._lock:
+            self._starting[org_id] -= count
 
     def _room(self, org_id: str) -> int:
         """How many places are free here for that organization, which never gets all of them (with the lock held)."""
@@ -146,6 +152,7 @@ class Executor:
             self._running.pop(task.pk)[1].cancel()
         running = self._loop.create_task(self._run(task, resolved, request))
         self._running[task.pk] = (task, running)
+        self._started(task.org_id)
         # A cancel that came between the claim and this line has left its mark in the row only: the next beat sees it.
         running.add_done_callback(lambda _: self._forget(task))
 

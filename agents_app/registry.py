@@ -16,7 +16,8 @@ from taskmaster.core.signing import signed_headers
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
 
-from . import credentials, dispatch
+from . import credentials, dispatch, workspaces
+from .backends.acp import AcpBackend
 from .backends.base import Backend, Unready
 from .backends.codegen import CodegenBackend
 from .backends.echo import EchoBackend
@@ -46,10 +47,19 @@ _HTTP = HttpBackend(
     read_json=strict_json.parse,
 )
 
+
+class _SessionFiles:
+    """What an agent's child process may reach of its session's workspace."""
+
+    read = staticmethod(workspaces.read_text)
+    write = staticmethod(workspaces.write_text)
+
+
 BACKENDS: dict[str, Backend] = {
     "local": LocalBackend(LOCAL_MODEL),
     "openai": OpenAIBackend(),
     "codegen": CodegenBackend(make_connector=_guarded),
+    "acp": AcpBackend(settings.ACP_COMMANDS, _SessionFiles()),
     "http": _HTTP,
     "echo": EchoBackend(),
     "runner": RunnerBackend(),
@@ -59,7 +69,7 @@ BACKENDS: dict[str, Backend] = {
 FALLBACKS = {"codegen": "local", "claude": "local"}
 
 # Backends that run nothing without a configuration of their own.
-NEEDS_CONFIG = frozenset({"openai", "http"})
+NEEDS_CONFIG = frozenset({"openai", "acp", "http"})
 
 CHOICES = tuple(dict.fromkeys((*BACKENDS, *FALLBACKS)))
 
@@ -160,7 +170,7 @@ def _check_url(url: Any) -> None:
 
 
 def change(agent: Agent, changes: dict[str, Any]) -> None:
-    """Change an agent; a higher limit or another backend may let it start more, and it is tried anew where it failed."""
+    """Change an agent; a higher limit or another backend may let it start more, and one in error is tried anew."""
     if changes.keys() & {"backend", "config"}:
         check_config(changes.get("backend", agent.backend), _config_after(agent, changes))
     for name, value in changes.items():

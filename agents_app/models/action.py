@@ -11,7 +11,7 @@ from taskmaster.core.ids import LENGTH, id_factory
 from taskmaster.core.states import StateMachine
 from taskmaster.orgs.models import Organization
 
-KINDS = ("tool", "budget")
+KINDS = ("tool", "budget", "approval")
 RISKS = ("low", "medium", "high")
 
 
@@ -40,8 +40,9 @@ class Action(StateMachine):
     session_id = models.CharField(max_length=LENGTH, null=True, blank=True)
     task_id = models.CharField(max_length=LENGTH, null=True, blank=True)
     message_id = models.CharField(max_length=LENGTH, null=True, blank=True)
-    # What it is about where it must be found again: a budget's subject.
-    subject = models.CharField(max_length=LENGTH, blank=True)
+    workflow_id = models.CharField(max_length=LENGTH, null=True, blank=True)
+    # What it is about where it must be found again: a budget's session or organization, a workflow's step.
+    subject = models.CharField(max_length=2 * LENGTH, blank=True)
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -56,7 +57,7 @@ class Action(StateMachine):
             models.Index(fields=["org", "-id"], name="action_of_org"),
             models.Index(fields=["org", "status", "-id"], name="action_by_status"),
             models.Index(fields=["session_id", "-id"], name="action_of_session"),
-            models.Index(fields=["task_id"], name="action_of_task", condition=Q(status="pending")),
+            models.Index(fields=["task_id", "-id"], name="action_of_task"),
             models.Index(fields=["expires_at"], name="action_expiry", condition=Q(status="pending")),
         ]
         constraints = [
@@ -73,6 +74,7 @@ class Action(StateMachine):
         """What every event about it says."""
         about = {"actionId": self.id, "kind": self.kind, "tool": self.tool or None, "risk": self.risk}
         about |= {"sessionId": self.session_id, "taskId": self.task_id, "messageId": self.message_id}
+        about |= {"workflowId": self.workflow_id}
         if self.status == self.PENDING:
             return about | {"input": self.input, "diff": self.diff, "expiresAt": iso(self.expires_at)}
         return about | {"decidedBy": self.decided_by or None, "reason": self.reason or None}
@@ -90,6 +92,7 @@ class Action(StateMachine):
             "sessionId": self.session_id,
             "taskId": self.task_id,
             "messageId": self.message_id,
+            "workflowId": self.workflow_id,
             "createdAt": iso(self.created_at),
             "expiresAt": iso(self.expires_at),
             "decidedAt": iso(self.decided_at),

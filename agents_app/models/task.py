@@ -14,7 +14,7 @@ from taskmaster.orgs.models import Organization
 from .agent import Agent
 
 PRIORITIES = {"low": 0, "normal": 1, "high": 2, "urgent": 3}
-ORIGINS = ("task", "message")
+ORIGINS = ("task", "message", "step")
 
 
 class Task(StateMachine):

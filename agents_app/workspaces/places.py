@@ -38,6 +38,8 @@ def remove(org_id: str, session_id: str) -> None:
     """Remove a session's directory, if it has one. A disk that fails is left to the sweep."""
     with suppress(OSError):
         discard(_place(org_id, session_id), settings.WORKSPACES / DELETED)
+        # What agents of the Agent Client Protocol keep of their conversation, in a home beside it.
+        discard(_place(org_id).joinpath(f".{session_id}.acp"), settings.WORKSPACES / DELETED)
 
 
 def remove_all(org_id: str) -> None:

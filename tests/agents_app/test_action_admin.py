@@ -344,7 +344,9 @@ def test_a_longer_log_takes_no_more_queries(admin: Client, world: World) -> None
 
 def test_all_lines_of_a_log_are_listed_and_shown(admin: Client, world: World) -> None:
     said_by(world.task, "x" * 300, HOSTILE)
-    assert "x" * 99 + "…" in admin.get(LINES).text
+    page = admin.get(LINES)
+    assert "x" * 99 + "…" in page.text
+    assert [row.get_deferred_fields() for row in page.context["cl"].result_list] == [{"text"}] * 2
     said_by(world.submit(), "of another")
     long, hostile, _ = LogLine.objects.order_by("pk")
     assert found(admin, LINES, q=world.task) == [hostile.pk, long.pk]

@@ -1,7 +1,9 @@
 """A small ASGI application under our server, started as a process of its own with its options as JSON."""
 
 import asyncio
+import hashlib
 import json
+import re
 import sys
 import time
 from typing import Any
@@ -22,10 +24,25 @@ async def answer(send: Any, content: Any, status: int = 200) -> None:
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     message = await receive()
-    too_large = scope["extensions"]["taskmaster"]["body_too_large"]
+    ours = scope["extensions"]["taskmaster"]
+    if ours["body"] or ours["crowded"]:
+        await large(scope, ours, send)
+        return
+    too_large = ours["body_too_large"]
     facts_of_request = {"method": scope["method"], "path": scope["path"], "root_path": scope["root_path"]}
     content = {"body": len(message["body"]), "more": message["more_body"], "too_large": too_large, **facts_of_request}
     await answer(send, content, 413 if too_large else 200)
+
+
+async def large(scope: Any, ours: Any, send: Any) -> None:
+    """Tell the size and the digest of a body that lies in a file, and whether it is on disk."""
+    if ours["crowded"]:
+        await answer(send, {}, 503)
+        return
+    with ours["body"] as body:
+        body.seek(0)
+        digest = hashlib.file_digest(body, "sha256").hexdigest()
+        await answer(send, {"body": body.tell(), "digest": digest, "on disk": body._rolled})
 
 
 async def slow(scope: Any, receive: Any, send: Any) -> None:
@@ -126,7 +143,10 @@ async def before_close() -> None:
 
 def main() -> None:
     options = json.loads(sys.argv[1])
-    limits = Limits(**options.pop("limits", {}))
+    bounds = options.pop("limits", {})
+    if "large_route" in bounds:
+        bounds["large_route"] = re.compile(bounds["large_route"].encode())
+    limits = Limits(**bounds)
     run_server(
         application,
         host="127.0.0.1",

@@ -6,12 +6,13 @@ from .shared import ACTION_ID, AGENT_TYPE
 
 _ACTION = {
     "actionId": text("The action.", "action_123456789"),
-    "kind": one_of("What is asked for: the use of a tool, or more of a budget.", "tool", "budget"),
+    "kind": one_of("What is asked for.", "tool", "budget", "approval"),
     "tool": text("The tool.", "Bash").nullable(),
     "risk": one_of("How much harm it could do.", "low", "medium", "high"),
     "sessionId": text("The session in which it is asked.", "session_123456789").nullable(),
     "taskId": text("The task that asks.", "task_123456789").nullable(),
     "messageId": text("The message that the task answers.", "msg_123456789").nullable(),
+    "workflowId": text("The workflow whose step asks.", "workflow_123456789").nullable(),
 }
 _ASKED = {
     "input": free("What the tool is to be called with, or the budget as it is.", {"command": "npm install"}),

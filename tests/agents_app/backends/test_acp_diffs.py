@@ -1,5 +1,6 @@
 """Changes as unified diffs: as `patch` takes them, and in no more time or room than a person has."""
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from agents_app.backends.acp_client.tools import Change
 MANY = "".join(f"line {n}\n" for n in range(3_000))
 
 
+@pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

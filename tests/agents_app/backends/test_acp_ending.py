@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from agents_app.backends.acp_client.keeper import children
 from agents_app.backends.acp_client.process import AgentProcess, to_the_end
 
 from ..local_model.running import ROOT, alive, environment, until
@@ -40,16 +41,9 @@ def living(pids: Path) -> list[int]:
     return [int(file.name) for file in pids.iterdir() if alive(int(file.name))]
 
 
-def keepers() -> list[str]:
-    """The processes below this one."""
-    found = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False)
-    return [pid for pid in found.stdout.split() if alive(int(pid)) and is_keeper(int(pid))]
-
-
-def is_keeper(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return b"keeper.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+def keepers() -> list[int]:
+    """What stands between this process and its agents."""
+    return [pid for pid in children() if alive(pid) and b"keeper.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def cancelled(desktop: Desktop, *behaviour: str, pids: Path, when: Callable[[Recorder], asyncio.Event]) -> Recorder:
@@ -137,7 +131,7 @@ def test_an_agent_does_not_outlive_its_keeper(desktop: Desktop, pids: Path) -> N
         running = asyncio.create_task(desktop.backend().run(request, recorder))
         await recorder.first.wait()
         for keeper in keepers():
-            os.kill(int(keeper), signal.SIGKILL)
+            os.kill(keeper, signal.SIGKILL)
         with pytest.raises(Exception, match="before it had answered"):
             await running
 
