@@ -132,6 +132,12 @@ def expire_of(task: Task) -> None:
 
 
 @transaction.atomic
+def expire(action: Action, reason: str) -> None:
+    """Nobody needs to decide it any more."""
+    _expire([action], reason)
+
+
+@transaction.atomic
 def expire_due() -> None:
     """Close the questions whose time is over."""
     _expire(Action.objects.filter(status=Action.PENDING, expires_at__lte=Now())[:500], NOBODY)

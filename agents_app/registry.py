@@ -16,7 +16,7 @@ from taskmaster.core.signing import signed_headers
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
 
-from . import credentials, dispatch, workspaces
+from . import credentials, dispatch, outgoing, workspaces
 from .backends.acp import AcpBackend
 from .backends.base import Backend, Unready
 from .backends.codegen import CodegenBackend
@@ -24,6 +24,7 @@ from .backends.echo import EchoBackend
 from .backends.http import HttpBackend
 from .backends.local import LocalBackend
 from .backends.openai import OpenAIBackend
+from .backends.request import RequestBackend
 from .backends.runner import RunnerBackend
 from .backends.unreadable import REASON, UnreadableBackend
 from .local_model.settings import LocalModelSettings
@@ -63,7 +64,10 @@ BACKENDS: dict[str, Backend] = {
     "http": _HTTP,
     "echo": EchoBackend(),
     "runner": RunnerBackend(),
+    "request": RequestBackend(outgoing.send),
 }
+# Not for anybody's agents.
+INTERNAL = frozenset({"request"})
 
 # What stands in for a backend that is not configured.
 FALLBACKS = {"codegen": "local", "claude": "local"}
@@ -71,7 +75,7 @@ FALLBACKS = {"codegen": "local", "claude": "local"}
 # Backends that run nothing without a configuration of their own.
 NEEDS_CONFIG = frozenset({"openai", "acp", "http"})
 
-CHOICES = tuple(dict.fromkeys((*BACKENDS, *FALLBACKS)))
+CHOICES = tuple(name for name in dict.fromkeys((*BACKENDS, *FALLBACKS)) if name not in INTERNAL)
 
 _CODING = ["code_generation", "code_review", "file_operations", "repository_operations"]
 # Every new organization has one ready agent of each type: (type, name, backend).
@@ -207,3 +211,13 @@ def create_default_agents(org: Organization) -> None:
     """One ready agent of each type."""
     for kind, name, backend in DEFAULT_AGENTS:
         register(org=org, type=kind, name=name, backend=backend, capabilities=_CODING)
+
+
+def requester(org_id: str) -> Agent:
+    """The agent that sends the organization's `http` steps, made when it is first needed (in a transaction)."""
+    found = Agent.objects.filter(org=org_id, internal=True, backend="request").first()
+    if found is None:
+        # Two at once make two; either will do.
+        about = {"name": "HTTP steps", "type": "custom", "backend": "request", "max_concurrent_tasks": 20}
+        found = Agent.objects.create(org_id=org_id, internal=True, **about)
+    return found

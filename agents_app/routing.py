@@ -15,7 +15,7 @@ def choose(*, org_id: str, agent_type: str, capabilities: list[str]) -> Agent:
 
     Raises NoAgent where none could ever take the work, with the reason.
     """
-    agents = list(Agent.objects.filter(org_id=org_id, type=agent_type, deleted_at=None).order_by("id"))
+    agents = list(Agent.objects.filter(org_id=org_id, type=agent_type, deleted_at=None, internal=False).order_by("id"))
     able = [agent for agent in agents if agent.can(capabilities)]
     if not able:
         wanted = f" with {', '.join(capabilities)}" if agents and capabilities else ""
@@ -64,7 +64,8 @@ def reroute(agent: Agent, *, at_most: int = 500) -> int:
 
 def _takers(agent: Agent) -> list[Agent]:
     """Who else of that type takes work now."""
-    same = Agent.objects.filter(org_id=agent.org_id, type=agent.type, deleted_at=None).exclude(pk=agent.pk)
+    same = Agent.objects.filter(org_id=agent.org_id, type=agent.type, deleted_at=None, internal=False)
+    same = same.exclude(pk=agent.pk)
     return [other for other in same if not never(other) and not _is_away(other)]
 
 

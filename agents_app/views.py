@@ -29,13 +29,13 @@ TASK_STATUSES = (*Task.UNFINISHED, *Task.FINISHED)
 
 OLDEST_LINE_FIRST = Order("id", number=True)
 
-AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
+AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None, internal=False))
 TASK = Select(lambda: Task.objects.filter(pk=Slot("pk"), org=Slot("org")))
 
 
 def agents_of(view: ApiViewSet) -> "QuerySet[Agent]":
     """The organization's agents."""
-    return Agent.objects.filter(org=view.org, deleted_at=None)
+    return Agent.objects.filter(org=view.org, deleted_at=None, internal=False)
 
 
 def matching(request: Request, agents: "QuerySet[Agent]", running: dict[str, int]) -> list[str] | None:

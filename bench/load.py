@@ -11,6 +11,7 @@ import orjson
 
 from .jobs import Held, Json, follow, load
 from .runners import Runners
+from .sockets import Sockets
 
 
 class LoadProcess:
@@ -44,10 +45,12 @@ class LoadProcess:
 
 
 async def _serve() -> None:
-    held, runners = Held(), Runners()
+    held, runners, sockets = Held(), Runners(), Sockets()
     jobs = {"load": load, "follow": follow, "hold": held.send, "release": held.release}
     jobs |= {"runners": runners.begin, "runners-alone": runners.alone}
     jobs |= {"runners-burst": runners.burst, "runners-drained": runners.drained}
+    jobs |= {"sockets-open": sockets.open, "sockets-close": sockets.close, "sockets-expect": sockets.expect}
+    jobs |= {"sockets-arrived": sockets.arrived, "sockets-delays": sockets.delays}
     lines = asyncio.StreamReader(limit=1 << 26)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)

@@ -1,6 +1,7 @@
 """The servers that are measured, and what can be seen of their processes."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -85,17 +86,14 @@ def bare(folder: Path) -> Iterator[Bare]:
         _django(env, "migrate", "--run-syncdb", "-v", "0")
         _django(env, "shell", "-v", "0", "-c", "from bench.bare.models import *; Token.objects.create(key='key')")
         port = free_port()
-        daphne = [
-            str(Path(sys.executable).parent / "daphne"),
-            "-v",
-            "0",
-            "-p",
-            str(port),
-            "bench.bare.asgi:application",
-        ]
-        with running(daphne, env, folder / "daphne.log") as process:
+        with running(stock_daphne(port, "bench.bare.asgi:application"), env, folder / "daphne.log") as process:
             until(lambda: _answers(port), 30)
             yield Bare(port, process.pid)
+
+
+def stock_daphne(port: int, application: str) -> list[str]:
+    """The stock `daphne` command, without its access log."""
+    return [str(Path(sys.executable).parent / "daphne"), "-v", "0", "-p", str(port), application]
 
 
 def _django(env: dict[str, str], *arguments: str) -> None:
@@ -108,6 +106,12 @@ def _answers(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/agents/1/status", headers=headers).status_code == 200
     except httpx.TransportError:
         return False
+
+
+def listens(port: int) -> bool:
+    """Whether anybody listens there."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _MESSAGE = Select(
         pk=Slot("pk"), session=Slot("session"), session__org=Slot("org"), session__deleted_at=None
     )
 )
-_AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None))
+_AGENT = Select(lambda: Agent.objects.filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None, internal=False))
 
 
 class SessionViewSet(ApiViewSet):

@@ -1,8 +1,9 @@
 """The directories of sessions. Nothing else touches them, but for the agents' own processes, which run in them."""
 
-from .files import Workspace, read_text, write_text
+from .files import Workspace
 from .paths import BadPath, Full, InTheWay, Missing, TooLarge, WorkspaceError, inside
 from .places import directory, remove, remove_all, some, tidy, workspace
+from .texts import read_text, write_text
 from .tree import Found
 
 __all__ = [

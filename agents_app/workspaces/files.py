@@ -20,7 +20,6 @@ from .paths import (
     Missing,
     TooLarge,
     WorkspaceError,
-    below,
     parts_for_writing,
     parts_of,
     shown,
@@ -29,7 +28,6 @@ from .tree import FILE, MOST_FILES, Found, Walk, Way, is_plain, opened, way
 
 # Beside the workspaces: what is being written, in the file system of its destination.
 INCOMING = ".incoming"
-MOST_TEXT = 16 * 1024 * 1024
 _OBSTACLES = {
     *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.EILSEQ),
@@ -202,23 +200,3 @@ def _prune(there: Way) -> None:
 
 def _blocked(parts: list[str]) -> str:
     return f"Something that is no file, or no directory, is in the way of {'/'.join(parts)}."
-
-
-def read_text(root: Path | str, path: str) -> str:
-    """The text of a file that an agent names, absolute or relative to its workspace; it blocks.
-
-    Raises BadPath, Missing, TooLarge past 16 MB, or UnicodeDecodeError.
-    """
-    with Workspace(root).open(below(Path(root), path)).file as file:
-        content = file.read(MOST_TEXT + 1)
-    if len(content) > MOST_TEXT:
-        raise TooLarge(f"at most {MOST_TEXT} bytes")
-    return content.decode()
-
-
-def write_text(root: Path | str, path: str, text: str) -> Found:
-    """Put a text where an agent says, absolute or relative to its workspace; it blocks.
-
-    Raises BadPath, Full, InTheWay, TooLarge past 16 MB, or UnicodeEncodeError.
-    """
-    return Workspace(root).write(below(Path(root), path), [text.encode()], most=MOST_TEXT)[0]

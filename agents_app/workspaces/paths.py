@@ -55,6 +55,8 @@ def parts_for_writing(path: str) -> list[str]:
 
 def shown(name: str) -> str:
     """A name as listings tell it: backslashes and what cannot be printed as escapes, such as `a\\nb`."""
+    if name.isprintable() and "\\" not in name:
+        return name
     return "".join(c if _is_plain(c) else c.encode("unicode_escape").decode() for c in name)
 
 

@@ -13,11 +13,21 @@ MIDDLEWARE: list[str] = []
 INSTALLED_APPS = ["rest_framework", "bench.bare"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(os.environ["BARE_DATABASE"])}
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(os.environ.get("BARE_DATABASE", "sqlite://:memory:"))}
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
+}
+REDIS = os.environ.get("BARE_REDIS", "")
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        # Without this the client of today closes what is idle for five seconds.
+        "CONFIG": {"hosts": [{"address": REDIS, "socket_timeout": None}]},
+    }
+    if REDIS
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }

@@ -1,7 +1,6 @@
 """The load client's own ceiling: what it gets from a server that does nothing."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from statistics import median
 from bench.http import request
 from bench.load import LoadProcess
 from bench.result import Result
-from bench.servers import running
+from bench.servers import listens, running
 from bench.sizes import Size
 from tests.live import free_port, until
 
@@ -21,15 +20,10 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
     """Requests per second. The other figures mean something while they stay far below it."""
     port = free_port()
     with running([sys.executable, "-m", "bench.figures.client", str(port)], {}, folder / "log"), LoadProcess() as load:
-        until(lambda: _listens(port))
+        until(lambda: listens(port))
         raw = request("GET", "/agents/1/status", {"Authorization": "Bearer key"})
         rounds = [load.load(port, [raw], seconds=size.seconds)["perSecond"] for _ in range(3)]
     yield Result("client", median(rounds), "requests/s", details={"rounds": rounds})
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 class _Nothing(asyncio.Protocol):

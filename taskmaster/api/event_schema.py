@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from taskmaster.events.catalogue import CATALOGUE, EventType
 
+from .following import ABOUT
 from .schema import envelope
 
 _REF = "#/components/schemas/"
@@ -27,16 +29,33 @@ _PAGE = {
     "required": ["events", "pagination"],
 }
 
+_AFTER = OpenApiParameter("after", int, description="Only the events after this sequence.")
+_TYPES = OpenApiParameter("types", str, description="Only these: names and patterns such as `task.*`, with commas.")
+
 # What `GET /events` takes, and what it answers.
 NARROWED = [
-    OpenApiParameter("after", int, description="Only the events after this sequence."),
-    OpenApiParameter("types", str, description="Only these: names and patterns such as `task.*`, with commas."),
+    _AFTER,
+    _TYPES,
     OpenApiParameter("limit", int),
     OpenApiParameter("offset", int),
     OpenApiParameter("cursor", str),
 ]
 EVENTS = {
     200: OpenApiResponse({"allOf": [{"$ref": f"{_REF}Envelope"}, _PAGE]}),
+    "default": envelope(),
+}
+
+# The same of `GET /events/stream`.
+FOLLOWED = [
+    OpenApiParameter("Last-Event-ID", int, "header", description="The last id that was read; it wins over `after`."),
+    _AFTER,
+    _TYPES,
+    *(OpenApiParameter(name, str, description="Only the events about this one.") for name in ABOUT),
+]
+STREAM = {
+    (200, "text/event-stream"): OpenApiResponse(
+        OpenApiTypes.STR, description="Blocks of `id` (the sequence), `event` (its type) and `data` (an Event)."
+    ),
     "default": envelope(),
 }
 

@@ -6,13 +6,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from taskmaster.core.errors import ValidationFailed
+from taskmaster.events.items import last_sequence
 from taskmaster.events.matching import UnknownTypes, matches
 from taskmaster.events.models import Event
 
 from .envelope import Reply
-from .event_schema import EVENTS, NARROWED
+from .event_schema import EVENTS, FOLLOWED, NARROWED, STREAM
+from .following import ABOUT, Follow, FollowReply
 from .paging import Order, page
-from .views import ApiViewSet
+from .views import MAX_ID, ApiViewSet
 
 IN_SEQUENCE = Order("sequence", number=True)
 
@@ -28,11 +30,42 @@ class EventViewSet(ApiViewSet):
             rows = rows.filter(event_type__in=_types(request.GET["types"]))
         return page(request, rows, name="events", order=IN_SEQUENCE, show=Event.public)
 
+    @extend_schema(parameters=FOLLOWED, responses=STREAM)
+    def stream(self, request: Request) -> FollowReply:
+        """Server-sent events, as they come: those after `Last-Event-ID`, or after `after`, else from now on."""
+        newest = last_sequence(self.token.org_id)
+        follow = Follow(
+            org_id=self.token.org_id,
+            token_id=self.token.pk,
+            types=_types(request.GET.get("types", "*")),
+            about={name: _id(name, request.GET[name]) for name in ABOUT if name in request.GET},
+            after=_beginning(request, newest),
+            newest=newest,
+        )
+        return FollowReply(follow)
 
-def _after(raw: str) -> int:
+
+def _after(raw: str, field: str = "after") -> int:
     if not re.fullmatch(r"[0-9]{1,18}", raw):
-        raise ValidationFailed.of("after", "a sequence number")
+        raise ValidationFailed.of(field, "a sequence number")
     return int(raw)
+
+
+def _beginning(request: Request, newest: int) -> int:
+    """The sequence after which a stream begins. A client that has no last id yet may send an empty one."""
+    field, raw = "Last-Event-ID", request.headers.get("Last-Event-ID", "")
+    if not raw:
+        field, raw = "after", request.GET.get("after", str(newest))
+    after = _after(raw, field)
+    if after > newest:
+        raise ValidationFailed.of(field, f"the newest sequence is {newest}")
+    return after
+
+
+def _id(field: str, raw: str) -> str:
+    if not re.fullmatch(rf"[!-~]{{1,{MAX_ID}}}", raw):
+        raise ValidationFailed.of(field, "an id")
+    return raw
 
 
 def _types(raw: str) -> frozenset[str]:

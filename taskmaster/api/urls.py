@@ -10,4 +10,5 @@ urlpatterns = [
     path("tokens/<str:pk>", TokenViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
     path("org", OrgViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("events", EventViewSet.as_view({"get": "list"})),
+    path("events/stream", EventViewSet.as_view({"get": "stream"})),
 ]

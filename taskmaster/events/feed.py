@@ -83,26 +83,30 @@ class Log:
         self.members[subscriber] = asyncio.get_running_loop().create_task(self._catch_up(subscriber))
 
     async def _catch_up(self, subscriber: Subscriber) -> None:
-        try:
-            while True:
+        while subscriber not in self.live:
+            try:
                 await subscriber.room()
-                found = await self._next(subscriber.cursor)
-                if found:
-                    _given(subscriber, found)
-                elif subscriber.cursor == self.head:
-                    self.live.add(subscriber)
-                    return
-                elif subscriber.cursor > self.head:
-                    # It is ahead of the others, who then come first.
-                    await self.advance()
-                else:
-                    subscriber.gap()
-                    subscriber.cursor = self.head
-        except ConnectionError:
-            return
-        except Exception:
-            logger.exception("a subscriber was lost")
+                await self._bring_on(subscriber)
+            except ConnectionError:
+                return
+            except Exception as error:
+                # The database is away: it has missed nothing yet.
+                logger.warning("events not read: %s", type(error).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _bring_on(self, subscriber: Subscriber) -> None:
+        """One step nearer to the others, or into their midst."""
+        found = await self._next(subscriber.cursor)
+        if found:
+            _given(subscriber, found)
+        elif subscriber.cursor == self.head:
+            self.live.add(subscriber)
+        elif subscriber.cursor > self.head:
+            # It is ahead of the others, who then come first.
+            await self.advance()
+        else:
             subscriber.gap()
+            subscriber.cursor = self.head
 
     async def _next(self, cursor: int) -> list[Item]:
         """What comes after the cursor: of what is remembered, else from the log."""
@@ -115,7 +119,11 @@ class Log:
 def _given(subscriber: Subscriber, found: list[Item]) -> bool:
     if found[0].sequence != subscriber.cursor + 1:
         subscriber.gap()
-    return subscriber.take(found)
+    try:
+        return subscriber.take(found)
+    except ConnectionError:
+        # The others must not be left out because one has gone.
+        return False
 
 
 class Feed:

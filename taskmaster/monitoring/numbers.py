@@ -32,7 +32,7 @@ def status_document(org: Organization) -> dict[str, Any]:
             },
             "coordinationEngine": {
                 "isRunning": bool(workers),
-                "agentCount": Agent.objects.filter(org=org, deleted_at=None).count(),
+                "agentCount": Agent.objects.filter(org=org, deleted_at=None, internal=False).count(),
                 "queuedTasks": tasks.filter(status=Task.QUEUED).count(),
                 "activeTasks": tasks.exclude(lease="").count(),
             },
@@ -53,7 +53,7 @@ def usage_document(org: Organization) -> dict[str, Any]:
     return {
         "sessions": Session.objects.filter(org=org, deleted_at=None).count(),
         "messages": Message.objects.filter(session__org=org, session__deleted_at=None).count(),
-        "agents": Agent.objects.filter(org=org, deleted_at=None).count(),
+        "agents": Agent.objects.filter(org=org, deleted_at=None, internal=False).count(),
         "tokens": ApiToken.objects.filter(org=org, revoked_at=None).count(),
         "events": Event.objects.filter(org=org).count(),
         "tasks": dict(tasks.order_by().values_list("status").annotate(Count("id"))),

@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from taskmaster.api.downloads import Download
 from taskmaster.api.envelope import Reply, refusal
 from taskmaster.api.exceptions import translate
+from taskmaster.api.following import FollowReply
 from taskmaster.api.idempotency import store_final
 from taskmaster.api.middleware import UNLIMITED
 from taskmaster.api.waits import Wait
@@ -24,8 +25,10 @@ from taskmaster.core import log
 from taskmaster.core.errors import Overloaded
 
 from .django_handler import DjangoHandler, Scope
+from .event_stream import tell
 from .holding import Gone, Holding
 from .sending import send_file, send_whole
+from .stream_limits import Streams, while_valid
 from .streaming import stream
 
 logger = logging.getLogger(__name__)
@@ -50,6 +53,7 @@ class Edge:
         self._queue_limit = threads * (QUEUE_PER_THREAD + 1)
         self._in_pool = 0
         self.holding = Holding(self.in_pool)
+        self._streams = Streams()
 
     @property
     def connections(self) -> int:
@@ -60,8 +64,11 @@ class Edge:
         """Answer one request."""
         ours = scope.get("extensions", {}).get("taskmaster", {})
         response = await self._answer(scope, receive, ours)
+        head = scope["method"] == "HEAD"
         if isinstance(response, Download):
-            return await send_file(response, send, self.in_pool, head=scope["method"] == "HEAD")
+            return await send_file(response, send, self.in_pool, head=head)
+        if isinstance(response, FollowReply):
+            return await self._follow(response, send, ours, head=head)
         wait = getattr(response, "wait", None)
         if isinstance(response, Reply) and wait:
             gone = self.holding.guard(ours)
@@ -69,7 +76,7 @@ class Edge:
                 with self.holding.entered(wait, gone):
                     return await stream(wait, response, send, self.in_pool, gone)
             response = await self._held(wait, response, gone)
-        await send_whole(response, send, head=scope["method"] == "HEAD")
+        await send_whole(response, send, head=head)
         return None
 
     async def in_pool(self, call: Callable[[], T], *, request_id: str | None = None) -> T:
@@ -115,12 +122,17 @@ class Edge:
                     return interim
                 final = await self._look(wait, interim["X-Request-ID"])
                 gone.content = final is not None
-        if final is None:
-            return interim
-        for name, value in interim.items():
-            if name not in final:
-                final[name] = value
-        return final
+        return interim if final is None else _with_headers_of(interim, final)
+
+    async def _follow(self, reply: FollowReply, send: Send, ours: dict[str, Any], *, head: bool) -> None:
+        """Tell events for as long as the client, its token and the server last."""
+        org_id = reply.follow.org_id
+        if refused := self._streams.refuse(org_id):
+            log.request_id.set(reply["X-Request-ID"])
+            return await send_whole(_with_headers_of(reply, refusal(refused)), send, head=head)
+        gone = self.holding.guard(ours)
+        with self._streams.entered(org_id), self.holding.listening(while_valid(reply.follow), gone):
+            return await tell(reply, ours["answer"], send, gone, head=head)
 
     async def _look(self, wait: Wait, request_id: str) -> Reply | None:
         try:
@@ -128,6 +140,13 @@ class Edge:
         except Exception as error:
             # Not the interim reply: its commit may not have reached the disk.
             return refusal(translate(error))
+
+
+def _with_headers_of(interim: HttpResponseBase, final: Reply) -> Reply:
+    for name, value in interim.items():
+        if name not in final:
+            final[name] = value
+    return final
 
 
 def _finish(wait: Wait) -> Reply | None:

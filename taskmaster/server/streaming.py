@@ -14,7 +14,8 @@ from taskmaster.core.wakeups import hub
 KEEP_ALIVE_SECONDS = 15.0
 # A lost signal is noticed after this many seconds.
 LOOK_SECONDS = 2.0
-COPIED = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Location")
+# Of the interim reply's headers, those that a stream has otherwise.
+OTHERWISE = ("Content-Type", "Content-Length")
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 InPool = Callable[..., Awaitable[Any]]
@@ -81,4 +82,5 @@ def _frame(name: str, data: bytes) -> dict[str, Any]:
 def _headers(interim: Reply) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
     headers.append((b"x-accel-buffering", b"no"))
-    return headers + [(name.lower().encode(), interim[name].encode()) for name in COPIED if name in interim]
+    kept = ((name, value) for name, value in interim.items() if name not in OTHERWISE)
+    return headers + [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in kept]

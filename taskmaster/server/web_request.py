@@ -10,6 +10,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from daphne.http_protocol import WebRequest
+from twisted.web import http
 from twisted.web.http_headers import Headers
 
 from taskmaster.server.limits import code_of
@@ -43,6 +44,7 @@ class Request(WebRequest):
             "body_too_large": self.too_large,
             "crowded": self.crowded,
             "on_disconnect": self.on_disconnect,
+            "answer": self,
         }
 
     def on_disconnect(self, callback: Callback) -> None:
@@ -127,6 +129,21 @@ class Request(WebRequest):
             await self.channel.room()
         if self._disconnected:
             raise ClientGone
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the client has to read before more should be written."""
+        return self.channel is not None and self.channel.is_full
+
+    def write_part(self, part: bytes) -> bool:
+        """Write a part of an answer that has begun, from where nobody can wait for room.
+
+        Returns False where the client is behind with reading, or there is none any more.
+        """
+        if self.finished or self._disconnected:
+            return False
+        http.Request.write(self, part)
+        return not self.is_behind
 
     def application_ended(self, problem: BaseException | None) -> None:
         """The application is gone and the answer is not whole."""

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from taskmaster import env
 from tests.live import ROOT
 
 
@@ -26,6 +27,7 @@ def start(tmp_path, **env):
         ("TASKMASTER_RATE_LIMIT_AUTHENTICATED", "1000 per hour"),
         ("TASKMASTER_RATE_LIMIT_ANONYMOUS", "0/15m"),
         ("TASKMASTER_SESSION_IDLE", "soon"),
+        ("TASKMASTER_WORKSPACE_QUOTA", "100"),
         ("TASKMASTER_RETENTION_EVENTS", "-1d"),
         ("TASKMASTER_ALLOWED_ORIGINS", "app.example.com"),
         ("TASKMASTER_LOCAL_MODEL", "/nowhere/model.gguf"),
@@ -41,6 +43,13 @@ def test_a_wrong_setting_is_named_in_one_line(tmp_path, name, value):
     assert ended.stderr.startswith(f"Task Master cannot start: wrong setting {name}: ")
     assert len(ended.stderr.strip().splitlines()) == 1
     assert "hunter2" not in ended.stderr
+
+
+def test_a_size_has_a_unit():
+    assert [env.size(raw) for raw in ("1KB", "100MB", "2gb")] == [1024, 100 * 1024**2, 2 * 1024**3]
+    for raw in ("1", "MB", "0MB", "-1MB", "1.5MB", "1 MB", "1TB", "1MB\n"):
+        with pytest.raises(env.WrongSetting):
+            env.size(raw)
 
 
 def test_services_need_a_key_of_their_own(tmp_path):

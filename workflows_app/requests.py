@@ -1,0 +1,41 @@
+"""`http` steps: a task of an agent that every organization has for that and nobody sees."""
+
+import orjson
+
+from agents_app import dispatch
+from agents_app.registry import requester
+
+from . import steps
+from .models import Workflow, WorkflowStep
+from .prompts import BadTemplate
+from .variables import Variables
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+TIMEOUT_MS = 30_000
+
+
+def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+    """Send what the step says."""
+    wanted = step.definition
+    method = str(wanted.get("method", "GET")).upper()
+    if method not in METHODS:
+        raise BadTemplate(f"method: one of {', '.join(METHODS)}")
+    body = wanted.get("body")
+    text = variables.render(body) if isinstance(body, str) else None if body is None else orjson.dumps(body).decode()
+    headers = {name: variables.render(str(value)) for name, value in (wanted.get("headers") or {}).items()}
+    if text is not None and not isinstance(body, str):
+        headers = {"Content-Type": "application/json"} | headers
+    request = {"method": method, "url": variables.render(wanted["url"]).strip(), "headers": headers, "body": text}
+    task = dispatch.task_for(
+        requester(workflow.org_id),
+        type=step.key,
+        description=f"{method} {request['url']}",
+        priority=wanted.get("priority") or workflow.priority_name or "normal",
+        context={"request": request | {"expect": wanted.get("expect")}},
+        timeout=wanted.get("timeout", TIMEOUT_MS),
+        origin="step",
+        origin_id=str(step.pk),
+        workflow_id=workflow.pk,
+    )
+    steps.run(step, workflow, task_id=task.pk)
+    dispatch.submit(task)

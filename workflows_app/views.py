@@ -1,0 +1,136 @@
+"""Templates and workflows over REST."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from taskmaster.api.envelope import Reply, reply
+from taskmaster.api.paging import page
+from taskmaster.api.views import ApiViewSet, optional_body
+from taskmaster.core.clock import iso
+from taskmaster.core.errors import ValidationFailed
+from taskmaster.core.prepared import Select, Slot
+
+from agents_app.models import PRIORITIES
+
+from . import lifecycle, shown
+from .drawing import Drawn, mermaid, svg
+from .estimates import estimated_duration
+from .making import make
+from .models import Workflow, WorkflowStep
+from .serializers import RetryIn, SignalIn, StartIn, WorkflowIn
+from .template_store import find
+from .template_views import checked_step_data
+
+WORKFLOW = Select(lambda: Workflow.objects.filter(pk=Slot("pk"), org=Slot("org")))
+FILTERS = {"status": "status", "templateId": "template_key"}
+FORMATS = ("svg", "mermaid")
+
+
+class WorkflowViewSet(ApiViewSet):
+    """`/workflows`."""
+
+    bodies = {"create": WorkflowIn, "start": StartIn, "retry": RetryIn, "signal": SignalIn}
+
+    def list(self, request: Request) -> Reply:
+        """Newest first; `status` and `templateId` narrow it."""
+        if "status" in request.GET and request.GET["status"] not in Workflow.STATUSES:
+            raise ValidationFailed.of("status", f"one of {', '.join(Workflow.STATUSES)}")
+        narrowed = {field: request.GET[name].replace("\0", "") for name, field in FILTERS.items() if name in request.GET}
+        return page(request, Workflow.objects.filter(org=self.org, **narrowed), name="workflows", show=Workflow.public)
+
+    def create(self, request: Request) -> Reply:
+        """A new workflow of a template; it waits to be started."""
+        body = self.body()
+        data = body.get("workflow_data") or {}
+        template = find(self.org, body["template_id"])
+        step_data = data.get("step_data") or {}
+        checked_step_data(template, step_data)
+        workflow = make(
+            org=self.org,
+            template=template,
+            name=data.get("name") or template.name,
+            context=data.get("context") or {},
+            step_data=step_data,
+        )
+        members = {
+            "workflowId": workflow.pk,
+            "status": workflow.status,
+            "estimatedDuration": estimated_duration(self.org.pk, template),
+            "workflow": shown.whole(workflow),
+        }
+        return reply(members, 201, location=f"/api/v1/workflows/{workflow.pk}")
+
+    def retrieve(self, request: Request, pk: str) -> Reply:
+        """One workflow, with its steps."""
+        return reply({"workflow": shown.whole(self.find(WORKFLOW, pk))})
+
+    def start(self, request: Request, pk: str) -> Reply:
+        """Start it."""
+        workflow, body = self.find(WORKFLOW, pk), self.optional_body()
+        wanted = body.get("execution_context") or {}
+        priority = wanted.get("priority")
+        lifecycle.start(
+            workflow,
+            priority=None if priority is None else PRIORITIES[priority],
+            timeout=wanted.get("timeout"),
+            notifications=wanted.get("notifications", True),
+        )
+        return self._done(workflow, "Workflow started", startedAt=iso(workflow.started_at))
+
+    def pause(self, request: Request, pk: str) -> Reply:
+        """Start no further step."""
+        workflow = self._acted_on(request, pk)
+        lifecycle.pause(workflow)
+        return self._done(workflow, "Workflow paused", pausedAt=iso(workflow.paused_at))
+
+    def resume(self, request: Request, pk: str) -> Reply:
+        """Go on."""
+        workflow = self._acted_on(request, pk)
+        lifecycle.resume(workflow)
+        return self._done(workflow, "Workflow resumed", resumedAt=iso(workflow.resumed_at))
+
+    def cancel(self, request: Request, pk: str) -> Reply:
+        """Call it off."""
+        workflow = self._acted_on(request, pk)
+        lifecycle.cancel(workflow)
+        return self._done(workflow, "Workflow cancelled", cancelledAt=iso(workflow.finished_at))
+
+    def retry(self, request: Request, pk: str) -> Reply:
+        """Run a failed one again, from its failed steps or from one step on."""
+        workflow, body = self.find(WORKFLOW, pk), self.optional_body()
+        lifecycle.retry(workflow, body.get("from_step"))
+        return self._done(workflow, "Workflow retried")
+
+    def signal(self, request: Request, pk: str) -> Reply:
+        """Decide an approval step."""
+        workflow, body = self.find(WORKFLOW, pk), self.body()
+        by = f"{self.token.name} ({self.token.pk})"
+        step = lifecycle.signal(
+            workflow, body["step_id"], approved=body["approved"], data=body.get("data"), by=by
+        )
+        return reply({"message": "Signal accepted", "step": step.public()})
+
+    def graph(self, request: Request, pk: str) -> Reply | HttpResponse:
+        """Its picture: SVG, or with `format=mermaid` Mermaid text."""
+        workflow = self.find(WORKFLOW, pk)
+        wanted = request.GET.get("format", "svg")
+        if wanted not in FORMATS:
+            raise ValidationFailed.of("format", f"one of {', '.join(FORMATS)}")
+        steps = [_drawn(step) for step in WorkflowStep.objects.filter(workflow=workflow).order_by("position")]
+        if wanted == "mermaid":
+            return HttpResponse(mermaid(steps), content_type="text/plain; charset=utf-8")
+        return HttpResponse(svg(steps), content_type="image/svg+xml; charset=utf-8")
+
+    def _acted_on(self, request: Request, pk: str) -> Workflow:
+        optional_body(request._request)
+        return self.find(WORKFLOW, pk)
+
+    def _done(self, workflow: Workflow, message: str, **members: Any) -> Reply:
+        return reply({"message": message, **members, "status": workflow.status, "workflowId": workflow.pk})
+
+
+def _drawn(step: WorkflowStep) -> Drawn:
+    depends_on = tuple(step.definition.get("dependsOn", ()))
+    return Drawn(id=step.key, name=step.name, type=step.type, status=step.status, depends_on=depends_on)
