@@ -1,16 +1,16 @@
-"""Frames: what clients may send, and the errors they get."""
+"""Frames: what clients may send, and how they are answered."""
 
-import time
-from collections import deque
 from typing import Any
 
 import orjson
 
 from taskmaster.core import strict_json
-from taskmaster.core.errors import ApiError, BadRequest
+from taskmaster.core.errors import ApiError, BadRequest, RateLimited, ValidationFailed
 
-LONGEST_REF = 200
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Of the JSON of a `ref`, in bytes.
+LONGEST_REF = 1_000
+# A frame that is dropped is read for its `ref` only if it is small.
+SMALL = 4_096
 
 Frame = dict[str, Any]
 
@@ -34,40 +34,49 @@ def parsed(text: str | None) -> Frame:
     return frame
 
 
-def ref_of(frame: Frame) -> dict[str, Any]:
-    """The client's own mark, for the answer to carry."""
+def ref_of(frame: Frame) -> Frame:
+    """The client's own mark, any JSON value, for the answer to carry. Raises ValidationFailed where it is too long."""
     ref = frame.get("ref")
-    fits = isinstance(ref, int | float) or (isinstance(ref, str) and len(ref) <= LONGEST_REF)
-    return {"ref": ref} if fits and not isinstance(ref, bool) else {}
+    if ref is None:
+        return {}
+    if len(orjson.dumps(ref)) > LONGEST_REF:
+        raise ValidationFailed.of("ref", f"at most {LONGEST_REF} bytes")
+    return {"ref": ref}
+
+
+def ref_of_dropped(text: str | None) -> Frame:
+    """The same of a frame that nobody reads."""
+    try:
+        return ref_of(parsed(text)) if text and len(text) <= SMALL else {}
+    except ApiError:
+        return {}
 
 
 def error_frame(error: ApiError, **more: Any) -> Frame:
     """What an error looks like on a socket."""
-    details = {"details": error.details} if error.details else {}
-    return {"type": "error", "code": error.code, "error": str(error), **details, **more}
+    frame = {"type": "error", "code": error.code, "error": str(error)}
+    if error.details:
+        frame["details"] = error.details
+    if error.retry_after:
+        frame["retryAfter"] = error.retry_after * 1000
+    return frame | more
 
 
-def encoded(frame: Frame) -> str:
-    """The frame's text."""
-    return orjson.dumps(frame).decode()
+def limited_frame(wait: int) -> Frame:
+    """One frame too many; `wait` ms from now there is room for another."""
+    return error_frame(RateLimited(), retryAfter=wait)
 
 
-class Allowance:
-    """How many frames a connection may send in a window that slides."""
+def wire(frame: Frame) -> bytes:
+    """The frame as it goes over the wire."""
+    return framed(orjson.dumps(frame))
 
-    __slots__ = ("_most", "_seconds", "_sent")
 
-    def __init__(self, rate: str) -> None:
-        most, _, window = rate.partition("/")
-        self._most, self._seconds = int(most), int(window[:-1]) * _SECONDS[window[-1]]
-        self._sent: deque[float] = deque()
-
-    def take(self) -> int:
-        """Count a frame: 0 where it may pass, else the milliseconds until one may again."""
-        moment = time.monotonic()
-        while self._sent and self._sent[0] <= moment - self._seconds:
-            self._sent.popleft()
-        if len(self._sent) < self._most:
-            self._sent.append(moment)
-            return 0
-        return max(1, round((self._sent[0] + self._seconds - moment) * 1000))
+def framed(payload: bytes) -> bytes:
+    """A text frame of a server (RFC 6455, 5.2): whole, and not masked."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 65_536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload

@@ -1,72 +1,38 @@
-"""What a socket wants to hear of the event log, and how it is told."""
+"""A socket's place in the event log."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from taskmaster.core.errors import BadRequest
 from taskmaster.events.items import Item
-from taskmaster.events.matching import Matcher, matches
 
-from .frames import encoded
+from .frames import framed, wire
+from .sink import Sink
+from .wishes import Wish
 
 MOST_WISHES = 100
-FILTERS = ("sessionId", "taskId", "workflowId")
+# Written at once; then it is seen whether the client still reads.
+PORTION = 16 * 1024
 
-
-class Sink(Protocol):
-    """Where a socket's frames go, past everything that would encode them again for each socket."""
-
-    def write_frames(self, frames: bytes) -> bool:
-        """Write whole frames; False where the client is behind. Raises ConnectionError on a closed one."""
-        ...
-
-    async def room(self) -> None:
-        """Return once there is room, or nobody to write to."""
-        ...
-
-    @property
-    def can_send(self) -> bool:
-        """Whether anybody can be told anything."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Events of these types after `since`, and, with a filter, only those about one thing."""
-
-    wanted: Matcher
-    since: int
-    about: dict[str, str] = field(default_factory=dict)
-
-    def holds(self, item: Item) -> bool:
-        """Whether it asks for this event."""
-        if item.sequence <= self.since or item.event_type not in self.wanted.types:
-            return False
-        return not self.about or all(item.about.get(name) == value for name, value in self.about.items())
-
-    def covers(self, other: "Wish") -> bool:
-        """Whether the other asks for nothing that this one does not."""
-        same = not self.about or self.about == other.about
-        return same and other.wanted.types <= self.wanted.types and self.since <= other.since
-
-    def without(self, types: frozenset[str]) -> "Wish":
-        """The same without these types; a pattern that loses some of its types becomes the names of the rest."""
-        left = self.wanted.types - types
-        kept = [name for name in self.wanted.names if matches([name]).types <= left]
-        covered = frozenset[str]().union(*(matches([name]).types for name in kept))
-        return replace(self, wanted=Matcher((*kept, *sorted(left - covered)), left))
+# The frames of some events, and the sequence up to which they are told then.
+Portion = tuple[int, bytes]
 
 
 class Subscription:
-    """A subscriber of the feed: the wishes of one socket. What it was told once it is never told again."""
+    """A subscriber of the feed: the wishes of one socket, of which each event is told once, in order.
 
-    # The last batch that somebody without filters was told, for the next one who wants the same of it.
-    _told: tuple[list[Item], frozenset[str], bytes] = ([], frozenset(), b"")
+    Whoever asks for events after an earlier sequence is told of all of them from there on, of those that it has been
+    told of before as well; its other wishes hear nothing twice.
+    """
+
+    # The last batch, cut up for somebody without filters, for the next one who wants the same of it.
+    _shared: tuple[list[Item], frozenset[str], list[Portion]] = ([], frozenset(), [])
 
     def __init__(self, org_id: str, sink: Sink) -> None:
         self.org_id, self.cursor = org_id, 0
         self.wishes: list[Wish] = []
+        self._types = frozenset[str]()
         self._sink = sink
 
     @property
@@ -74,43 +40,64 @@ class Subscription:
         """What it has asked for, each name once."""
         return list(dict.fromkeys(name for wish in self.wishes for name in wish.wanted.names))
 
-    def add(self, wish: Wish) -> None:
-        """Wish for more. Whoever wants older events has the cursor go back; the older wishes hear nothing twice.
+    def begins_at(self, newest: int) -> int:
+        """The sequence after which a wish hears of what comes from now on, the log's last one being `newest`."""
+        return max(newest, self.cursor) if self.wishes else newest
 
-        Raises BadRequest past MOST_WISHES.
-        """
-        if any(old.covers(wish) for old in self.wishes):
-            return
-        if len(self.wishes) >= MOST_WISHES:
-            raise BadRequest(f"A socket has at most {MOST_WISHES} subscriptions.")
-        if not self.wishes:
+    def add(self, wish: Wish) -> None:
+        """Wish for more. Raises BadRequest past MOST_WISHES."""
+        old = self.wishes
+        if not old:
             self.cursor = wish.since
         elif wish.since < self.cursor:
-            self.wishes = [replace(old, since=max(old.since, self.cursor)) for old in self.wishes]
+            old = [replace(one, since=max(one.since, self.cursor)) for one in old]
             self.cursor = wish.since
-        self.wishes.append(wish)
+        elif any(one.is_like(wish) and one.since <= wish.since for one in old):
+            return
+        self._wish([*(one for one in old if not one.is_like(wish)), wish])
 
-    def remove(self, types: frozenset[str]) -> None:
-        """Wish for none of these any more."""
-        left = (wish.without(types) for wish in self.wishes)
-        self.wishes = [wish for wish in left if wish.wanted.types]
+    def insist_on_room(self) -> None:
+        """Raises BadRequest where no wish can be added any more."""
+        if len(self.wishes) >= MOST_WISHES:
+            raise BadRequest(f"A socket has at most {MOST_WISHES} subscriptions.")
+
+    def remove(self, types: frozenset[str], about: Mapping[str, str]) -> list[str]:
+        """Wish for none of these any more; with a filter, of the wishes with just that one. Returns their types."""
+        chosen = [wish for wish in self.wishes if not about or wish.about == about]
+        left = [wish.without(types) if wish in chosen else wish for wish in self.wishes]
+        self._wish([wish for wish in left if wish.wanted.types])
+        return sorted(types & frozenset[str]().union(*(wish.wanted.types for wish in chosen)))
+
+    def _wish(self, wishes: list[Wish]) -> None:
+        self.wishes = wishes
+        self._types = frozenset[str]().union(*(wish.wanted.types for wish in wishes))
+
+    def wants_live(self, event_type: str, about: Mapping[str, Any]) -> bool:
+        """Whether it wants what is not in the log."""
+        if event_type not in self._types:
+            return False
+        return any(event_type in wish.wanted.types and wish.concerns(about) for wish in self.wishes)
 
     def take(self, found: list[Item]) -> bool:
-        """Send what is wanted of these."""
-        frames = self._frames(found)
-        self.cursor = found[-1].sequence
-        return self._sink.write_frames(frames) if frames else True
+        """Send what is wanted of these, as far as there is room."""
+        for last, frames in self._portions(found):
+            room = self._sink.write_frames(frames) if frames else True
+            self.cursor = last
+            if not room:
+                return False
+        return True
 
-    def _frames(self, found: list[Item]) -> bytes:
-        simple = len(self.wishes) == 1 and not self.wishes[0].about and self.wishes[0].since < found[0].sequence
-        if not simple:
-            return b"".join(wire(item) for item in found if any(wish.holds(item) for wish in self.wishes))
-        types = self.wishes[0].wanted.types
-        batch, same, frames = Subscription._told
-        if batch is not found or same != types:
-            frames = b"".join(wire(item) for item in found if item.event_type in types)
-            Subscription._told = (found, types, frames)
-        return frames
+    def _portions(self, found: list[Item]) -> Iterable[Portion]:
+        if any(wish.about or wish.since >= found[0].sequence for wish in self.wishes):
+            return _portions(found, self._holds)
+        batch, types, portions = Subscription._shared
+        if batch is not found or types != self._types:
+            portions = list(_portions(found, lambda item: item.event_type in self._types))
+            Subscription._shared = found, self._types, portions
+        return portions
+
+    def _holds(self, item: Item) -> bool:
+        return any(wish.holds(item) for wish in self.wishes)
 
     async def room(self) -> None:
         """Wait for the client to read. Raises ConnectionError where it has gone."""
@@ -120,26 +107,24 @@ class Subscription:
 
     def gap(self) -> None:
         """Say that events are missing."""
-        self._sink.write_frames(framed(encoded({"type": "gap", "after": self.cursor}).encode()))
+        self._sink.write_frames(wire({"type": "gap", "after": self.cursor}))
 
 
-def wire(item: Item) -> bytes:
+def _portions(found: list[Item], wanted: Callable[[Item], bool]) -> Iterator[Portion]:
+    frames: list[bytes] = []
+    size = 0
+    for item in found:
+        if wanted(item):
+            frames.append(_wire(item))
+            size += len(frames[-1])
+        if size >= PORTION:
+            yield item.sequence, b"".join(frames)
+            frames, size = [], 0
+    yield found[-1].sequence, b"".join(frames)
+
+
+def _wire(item: Item) -> bytes:
     """The event's frame as it goes over the wire, made once for all sockets."""
     if not item.wire:
         item.wire = framed(item.frame)
     return item.wire
-
-
-def framed(payload: bytes) -> bytes:
-    """A text frame of a server (RFC 6455, 5.2): whole, and not masked."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def wish_of(events: Iterable[str], since: int, about: dict[str, Any]) -> Wish:
-    """A wish as a client words it. Raises UnknownTypes."""
-    return Wish(matches(events), since, about)

@@ -6,27 +6,22 @@ anything twice or out of order, nothing is queued for anybody, and one that is s
 """
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from taskmaster.core.database import keep_healthy
 from taskmaster.core.wakeups import hub
 
-from . import items
-from .items import Item
+from .items import AT_MOST, Item
+from .kept import Kept
 from .relay import KEY, WANTED_EVERY, WANTED_KEY
+from .source import Database, Source
 
 logger = logging.getLogger(__name__)
 
+# A lost signal is noticed after this many seconds; a database that is away is asked again.
 LOOK_SECONDS = 1.0
-# What a subscriber that is only a moment behind finds in memory.
-KEPT = 1_000
-
-InPool = Callable[[Callable[[], Any]], Awaitable[Any]]
-_pool = ThreadPoolExecutor(2, thread_name_prefix="event-feed")
 
 
 class Subscriber(Protocol):
@@ -36,7 +31,10 @@ class Subscriber(Protocol):
     cursor: int
 
     def take(self, found: list[Item]) -> bool:
-        """Send what is wanted of these, which come after the cursor, and move it; False where there is no more room."""
+        """Send what is wanted of these, which come after the cursor, and move it as far as it has come.
+
+        False where it is not at their end, or there is no more room.
+        """
         ...
 
     async def room(self) -> None:
@@ -49,91 +47,110 @@ class Subscriber(Protocol):
 
 
 class Log:
-    """One organization's log, as this process follows it."""
+    """One organization's log, as this process follows it: `head` is how far it has read."""
 
-    def __init__(self, org_id: str, head: int, in_pool: InPool) -> None:
+    def __init__(self, org_id: str, head: int, source: Source) -> None:
         self.org_id, self.head = org_id, head
         self.live: set[Subscriber] = set()
         self.members: dict[Subscriber, asyncio.Task[None]] = {}
-        self._in_pool = in_pool
-        self._kept: deque[Item] = deque(maxlen=KEPT)
-        self._reading = asyncio.Lock()
+        self._source = source
+        self._kept = Kept()
+        self._newest = head
+        self._reading: asyncio.Task[None] | None = None
 
-    async def advance(self) -> None:
-        """Read what is new, once, and hand it to all who keep up."""
-        async with self._reading:
-            while self.members:
-                found: list[Item] = await self._in_pool(lambda: items.after(self.org_id, self.head))
-                if not found:
-                    return
-                self._hand_out(found)
-                if len(found) < items.AT_MOST:
-                    return
+    def hear(self, newest: int) -> None:
+        """There are events up to this one: read what is new, once, and hand it to all who keep up."""
+        self._newest = max(self._newest, newest)
+        if self.head < self._newest and (self._reading is None or self._reading.done()):
+            self._reading = _start(self._read())
+
+    async def _read(self) -> None:
+        while self.members and self.head < self._newest:
+            try:
+                found = await self._source.news(self.org_id, self.head)
+            except Exception as error:
+                logger.warning("events not read: %s", type(error).__name__)
+                return  # The next look or signal tries again.
+            if not found:
+                return
+            self._hand_out(found)
 
     def _hand_out(self, found: list[Item]) -> None:
         self.head = found[-1].sequence
         self._kept.extend(found)
         for subscriber in list(self.live):
             if not _given(subscriber, found):
-                self.fall_behind(subscriber)
+                self.follow(subscriber)
 
-    def fall_behind(self, subscriber: Subscriber) -> None:
-        """It reads by itself until it keeps up again."""
+    def follow(self, subscriber: Subscriber) -> None:
+        """It reads by itself until it keeps up."""
         self.live.discard(subscriber)
-        self.members[subscriber] = asyncio.get_running_loop().create_task(self._catch_up(subscriber))
+        self.members[subscriber] = _start(self._catch_up(subscriber))
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """It follows no more."""
+        self.live.discard(subscriber)
+        if task := self.members.pop(subscriber, None):
+            task.cancel()
 
     async def _catch_up(self, subscriber: Subscriber) -> None:
-        while subscriber not in self.live:
+        try:
+            while not await self._has_caught_up(subscriber):
+                await asyncio.sleep(0)  # The others come in between.
+        except ConnectionError:
+            pass  # Whoever brought it takes it away again.
+
+    async def _has_caught_up(self, subscriber: Subscriber) -> bool:
+        await subscriber.room()
+        head = self.head
+        if subscriber.cursor >= head:
+            self.live.add(subscriber)
+            return True
+        found = self._kept.after(subscriber.cursor, AT_MOST) or await self._past(subscriber.cursor)
+        if not found:
+            # All up to where the process has read is gone; what came in the meantime is not.
+            subscriber.gap()
+            subscriber.cursor = head
+        else:
+            _given(subscriber, found)
+        return False
+
+    async def _past(self, cursor: int) -> list[Item]:
+        while True:
             try:
-                await subscriber.room()
-                await self._bring_on(subscriber)
-            except ConnectionError:
-                return
+                return await self._source.past(self.org_id, cursor)
             except Exception as error:
-                # The database is away: it has missed nothing yet.
                 logger.warning("events not read: %s", type(error).__name__)
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def _bring_on(self, subscriber: Subscriber) -> None:
-        """One step nearer to the others, or into their midst."""
-        found = await self._next(subscriber.cursor)
-        if found:
-            _given(subscriber, found)
-        elif subscriber.cursor == self.head:
-            self.live.add(subscriber)
-        elif subscriber.cursor > self.head:
-            # It is ahead of the others, who then come first.
-            await self.advance()
-        else:
-            subscriber.gap()
-            subscriber.cursor = self.head
-
-    async def _next(self, cursor: int) -> list[Item]:
-        """What comes after the cursor: of what is remembered, else from the log."""
-        if self._kept and self._kept[0].sequence <= cursor + 1:
-            return [item for item in self._kept if item.sequence > cursor][: items.AT_MOST]
-        found: list[Item] = await self._in_pool(lambda: items.after(self.org_id, cursor))
-        return found
-
 
 def _given(subscriber: Subscriber, found: list[Item]) -> bool:
-    if found[0].sequence != subscriber.cursor + 1:
-        subscriber.gap()
+    """Whether it took them all and wants more."""
+    # One that came while the others were behind what it had seen already.
+    fresh = found if found[0].sequence > subscriber.cursor else [i for i in found if i.sequence > subscriber.cursor]
+    if not fresh:
+        return True
     try:
-        return subscriber.take(found)
+        if fresh[0].sequence != subscriber.cursor + 1:
+            subscriber.gap()
+        return subscriber.take(fresh)
     except ConnectionError:
-        # The others must not be left out because one has gone.
+        return False
+    except Exception:
+        logger.exception("events could not be told")
+        with contextlib.suppress(Exception):
+            subscriber.gap()
+        subscriber.cursor = fresh[-1].sequence  # Not the same again for ever.
         return False
 
 
 class Feed:
     """All that this process follows."""
 
-    def __init__(self, in_pool: InPool) -> None:
-        self._in_pool = in_pool
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._logs: dict[str, Log] = {}
         self._watching: list[asyncio.Task[None]] = []
-        self._advancing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return sum(len(log.members) for log in self._logs.values())
@@ -143,65 +160,49 @@ class Feed:
         self._watch()
         log = self._logs.get(subscriber.org_id)
         if log is None:
-            log = self._logs[subscriber.org_id] = Log(subscriber.org_id, newest, self._in_pool)
-        log.fall_behind(subscriber)
+            log = self._logs[subscriber.org_id] = Log(subscriber.org_id, newest, self._source)
+            hub.send(WANTED_KEY)
+        log.follow(subscriber)
+        log.hear(newest)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Follow it no more; the same again changes nothing (in loop)."""
         log = self._logs.get(subscriber.org_id)
         if log is None:
             return
-        task = log.members.pop(subscriber, None)
-        log.live.discard(subscriber)
-        if task:
-            task.cancel()
+        log.leave(subscriber)
         if not log.members:
             del self._logs[subscriber.org_id]
 
     def _watch(self) -> None:
-        if self._watching:
-            return
-        hub.listen(KEY, self._signalled)
-        loop = asyncio.get_running_loop()
-        self._watching = [loop.create_task(self._look_for_ever()), loop.create_task(self._tell_relays_for_ever())]
+        if not any(task for task in self._watching if not task.done()):
+            hub.listen(KEY, self._signalled)
+            self._watching = [_start(self._look_for_ever()), _start(self._tell_relays_for_ever())]
 
     def _signalled(self, newest: dict[str, int]) -> None:
-        loop = asyncio.get_running_loop()
         for org_id, sequence in newest.items():
-            log = self._logs.get(org_id)
-            if log and log.head < sequence:
-                task = loop.create_task(self._advance(log))
-                self._advancing.add(task)
-                task.add_done_callback(self._advancing.discard)
-
-    async def _advance(self, log: Log) -> None:
-        try:
-            await log.advance()
-        except Exception as error:
-            logger.warning("events not read: %s", type(error).__name__)
+            if org_id in self._logs:
+                self._logs[org_id].hear(sequence)
 
     async def _look_for_ever(self) -> None:
         """Behind every signal: look by itself."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for log in list(self._logs.values()):
-                await self._advance(log)
+            try:
+                if self._logs:
+                    self._signalled(await self._source.newest(list(self._logs)))
+            except Exception as error:
+                logger.warning("events not looked for: %s", type(error).__name__)
 
     async def _tell_relays_for_ever(self) -> None:
         while True:
+            await asyncio.sleep(WANTED_EVERY)
             if self._logs:
                 hub.send(WANTED_KEY)
-            await asyncio.sleep(WANTED_EVERY)
 
 
-async def _read(call: Callable[[], Any]) -> Any:
-    def run() -> Any:
-        try:
-            return call()
-        finally:
-            keep_healthy()
-
-    return await asyncio.get_running_loop().run_in_executor(_pool, run)
+def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    return asyncio.get_running_loop().create_task(coroutine)
 
 
-feed = Feed(_read)
+feed = Feed(Database())

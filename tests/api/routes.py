@@ -51,6 +51,8 @@ class Route:
     filters: tuple[str, ...] = ()
     # Whether what is sent, or answered, is a file and no JSON.
     raw: bool = False
+    # Whether it is answered with server-sent events, which the edge goes on with.
+    stream: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -195,6 +197,7 @@ ROUTES = [
     Route("GET", "/tokens/{token}", "admin"),
     Route("DELETE", "/tokens/{token}", "admin"),
     Route("GET", "/events", "read", items="events", filters=("types", "after")),
+    Route("GET", "/events/stream", "read", stream=True),
     Route("GET", "/agents", "read", items="agents", filters=("type", "status", "capability")),
     Route(
         "POST",
@@ -345,5 +348,6 @@ WRITES = [route for route in ROUTES if route.takes_body]
 WITH_BODY = [route for route in ROUTES if route.body]
 TAKE_FILES = [route for route in ROUTES if route.raw and route.method == "PUT"]
 ANSWER_FILES = [route for route in ROUTES if route.raw and route.method == "GET"]
-ENVELOPED = [route for route in ROUTES if route not in ANSWER_FILES]
+ANSWER_STREAMS = [route for route in ROUTES if route.stream]
+ENVELOPED = [route for route in ROUTES if route not in ANSWER_FILES + ANSWER_STREAMS]
 ACTIONS = [route for route in ROUTES if route.method == "POST" and not route.body]
