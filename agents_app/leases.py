@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from django.db import connection, models, transaction
-from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Count, F, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 
 from taskmaster.core.clock import now
@@ -53,20 +53,19 @@ def _expiry() -> Any:
     return Now() + timedelta(seconds=LEASE_SECONDS)
 
 
+def _busy_sessions() -> "QuerySet[Any, Any]":
+    """How many tasks each session has running, as `there` and `count`."""
+    # Grouped by an expression, SQLite goes through what is held and not through all that the sessions ever had.
+    by_session = held().order_by().annotate(there=Coalesce("session_id", Value(""))).values("there")
+    return by_session.annotate(count=Count("*"))
+
+
 def runnable() -> "QuerySet[Task]":
     """An agent's queue, best first: higher priority, then first come, without those whose session is at its limit."""
-    busy = (
-        held()
-        .filter(session_id=OuterRef("session_id"))
-        .order_by()
-        .values("session_id")
-        .annotate(count=Count("*"))
-        .values("count")
-    )
-    # The count is only worked out for tasks that have a limit.
-    busy_there = Case(When(session_limit=None, then=Value(-1)), default=Coalesce(Subquery(busy), Value(0)))
+    # Worked out once for the whole queue, and only where it has tasks with a limit.
+    full = _busy_sessions().annotate(most=Max("session_limit")).filter(count__gte=F("most")).values("there")
     queued = Task.objects.filter(Q(not_before=None) | Q(not_before__lte=Now()), agent=Slot("agent"), status=Task.QUEUED)
-    return queued.filter(Q(session_limit=None) | Q(session_limit__gt=busy_there)).order_by("-priority", "id")
+    return queued.filter(Q(session_limit=None) | ~Q(session_id__in=full)).order_by("-priority", "id")
 
 
 _GATE = Select(lambda: Agent.objects.select_for_update(no_key=True).filter(AVAILABLE, pk=Slot("pk"), deleted_at=None))
@@ -159,16 +158,16 @@ def _within_session_limits(tasks: list[Task]) -> list[Task]:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(1, hashtext(%s))", [session_id])
-    taken: list[Task] = []
-    for task in tasks:
-        if task.session_limit is None or task.session_id is None or _fits(task, taken):
-            taken.append(task)
-    return taken
+    busy = dict(_busy_sessions().filter(there__in=limited).values_list("there", "count")) if limited else {}
+    return [task for task in tasks if task.session_limit is None or task.session_id is None or _fits(task, busy)]
 
 
-def _fits(task: Task, taken: list[Task]) -> bool:
-    busy = held().filter(session_id=task.session_id).count()
-    return busy + sum(other.session_id == task.session_id for other in taken) < (task.session_limit or 0)
+def _fits(task: Task, busy: dict[str, int]) -> bool:
+    """Whether its session may run one more, which is then counted."""
+    session_id = task.session_id or ""
+    fits = busy.get(session_id, 0) < (task.session_limit or 0)
+    busy[session_id] = busy.get(session_id, 0) + int(fits)
+    return fits
 
 
 def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:

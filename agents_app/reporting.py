@@ -30,6 +30,7 @@ class TaskReporter:
     def __init__(self, task: Task, in_pool: Callable[[Callable[[], Any]], "asyncio.Future[Any]"]) -> None:
         self._task = task
         self._in_pool = in_pool
+        self._about = _about(task)
         self._told = 0
         self._gathered = ""
         self._due: asyncio.TimerHandle | None = None
@@ -97,7 +98,8 @@ class TaskReporter:
         self._due = None
         if self._gathered:
             # `offset` counts the characters before it.
-            hub.send(self._task.live_key, {"event": "delta", "content": self._gathered, "offset": self._told})
+            piece = {"event": "delta", "content": self._gathered, "offset": self._told}
+            hub.send(self._task.live_key, piece | self._about)
             self._told += len(self._gathered)
             self._gathered = ""
 
@@ -159,3 +161,15 @@ class TaskReporter:
     def _start_clock(self, left: float | None) -> None:
         if self.clock is not None and left is not None and not self.clock.expired():
             self.clock.reschedule(asyncio.get_running_loop().time() + left)
+
+
+def _about(task: Task) -> dict[str, Any]:
+    """What is told with each piece, for whoever watches more than this one."""
+    return {
+        "attempt": task.attempts,
+        "orgId": task.org_id,
+        "messageId": task.origin_id if task.origin == "message" else None,
+        "sessionId": task.session_id,
+        "taskId": task.pk,
+        "workflowId": task.workflow_id,
+    }

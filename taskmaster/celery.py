@@ -35,10 +35,11 @@ app.conf.update(
         "agents": {"task": "agents.sweep", "schedule": 2.0, "options": {"expires": 10}},
         "agents-tidy": {"task": "agents.tidy.sweep", "schedule": 2.0, "options": {"expires": 10}},
         "sessions": {"task": "sessions.sweep", "schedule": 15.0, "options": {"expires": 60}},
+        "workflows": {"task": "workflows.sweep", "schedule": 2.0, "options": {"expires": 10}},
         "housekeeping": {"task": "monitoring.sweep", "schedule": 60.0, "options": {"expires": 120}},
     },
 )
-app.autodiscover_tasks(["agents_app", "sessions_app", "taskmaster.monitoring"])
+app.autodiscover_tasks(["agents_app", "sessions_app", "workflows_app", "taskmaster.monitoring"])
 
 
 @setup_logging.connect

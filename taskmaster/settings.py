@@ -119,6 +119,7 @@ INSTALLED_APPS = [
     "taskmaster.api",
     "agents_app",
     "sessions_app",
+    "workflows_app",
     "taskmaster.monitoring",
     "taskmaster.server",
 ]

@@ -19,6 +19,7 @@ urlpatterns = [
                 path("", include("taskmaster.api.urls")),
                 path("", include("agents_app.urls")),
                 path("", include("sessions_app.urls")),
+                path("", include("workflows_app.urls")),
             ]
         ),
     ),

@@ -6,6 +6,7 @@ running workflows again, whatever was lost.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.db import models, transaction
@@ -23,11 +24,11 @@ from .variables import Variables
 _LOCK = Select(lambda: Workflow.objects.select_for_update(no_key=True).filter(pk=Slot("pk")))
 _ALL = Select(lambda: WorkflowStep.objects.filter(workflow=Slot("workflow")).order_by("position"))
 _DEPENDENTS = Select(
-    lambda: WorkflowStep.objects.filter(needs__needs=Slot("step", models.BigIntegerField()), status=WorkflowStep.PENDING)
+    lambda: WorkflowStep.objects.filter(
+        needs__needs=Slot("step", models.BigIntegerField()), status=WorkflowStep.PENDING
+    )
 )
-_NEEDS = Select(
-    lambda: StepLink.objects.select_related("needs").filter(step=Slot("step", models.BigIntegerField()))
-)
+_NEEDS = Select(lambda: StepLink.objects.select_related("needs").filter(step=Slot("step", models.BigIntegerField())))
 _COUNT_DOWN = Update(
     lambda: Workflow.objects.filter(pk=Slot("pk")), left=F("left") - Slot("ended", models.IntegerField())
 )
@@ -84,9 +85,10 @@ def _advance(workflow: Workflow, found: Iterable[WorkflowStep], changed: set[str
     while True:
         planned = graph.plan(
             [_node(step) for step in by_key.values()],
-            lambda key: variables.holds(by_key[key]),
+            partial(_holds, variables, by_key),
             changed=changed,
             unfinished=None if changed is None else workflow.left,
+            failed=None if changed is None else partial(_has_failed, workflow.pk),
         )
         ended = _carry_out(workflow, planned, by_key, variables)
         if planned.outcome:
@@ -121,6 +123,15 @@ def _carry_out(
         workflow.left -= ended
         _COUNT_DOWN(pk=workflow.pk, ended=ended)
     return at_once
+
+
+def _holds(variables: Variables, by_key: dict[str, WorkflowStep], key: str) -> bool | str:
+    return variables.holds(by_key[key])
+
+
+def _has_failed(workflow_id: str) -> bool:
+    failed = WorkflowStep.objects.filter(workflow=workflow_id, status=WorkflowStep.FAILED)
+    return failed.exclude(on_failure="continue").exists()
 
 
 def _node(step: WorkflowStep) -> graph.Node:

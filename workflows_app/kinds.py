@@ -98,4 +98,3 @@ _STARTS: dict[str, Start] = {
     "condition": _condition,
     "foreach": items.begin,
 }
-

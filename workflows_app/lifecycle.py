@@ -108,7 +108,7 @@ def retry(workflow: Workflow, from_step: str | None = None) -> None:
     workflow.move_to(Workflow.RUNNING, where={"status": Workflow.FAILED}, **fresh)
     found = list(WorkflowStep.objects.filter(workflow=workflow))
     again = _from(found, from_step) if from_step else {s.pk for s in found if s.status != WorkflowStep.COMPLETED}
-    reset = {"status": WorkflowStep.PENDING, "result": None, "gate": None, "error": None, "error_code": ""}
+    reset: dict[str, Any] = {"status": WorkflowStep.PENDING, "result": None, "gate": None, "error": None, "error_code": ""}
     reset |= {"task_id": "", "signal": None, "wake_at": None, "progress": 0.0, "started_at": None, "finished_at": None}
     WorkflowStep.objects.filter(pk__in=again).update(**reset)
     workflow.left = WorkflowStep.objects.filter(workflow=workflow).exclude(status__in=WorkflowStep.FINISHED).count()

@@ -8,6 +8,7 @@ from taskmaster.core.prepared import insert
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
 
+from .definitions import with_overrides
 from .models import StepLink, Workflow, WorkflowStep
 from .template_store import Template
 
@@ -35,23 +36,22 @@ def make(
         schedule_id=schedule_id,
     )
     insert([workflow])
-    insert([_step(workflow, position, definition) for position, definition in enumerate(template.steps)])
+    definitions, _ = with_overrides(template.steps, step_data)
+    insert([_step(workflow, position, definition) for position, definition in enumerate(definitions)])
     _link(workflow)
     record(org.pk, ("workflow.created", workflow.news()))
     return workflow
 
 
 def _step(workflow: Workflow, position: int, definition: dict[str, Any]) -> WorkflowStep:
-    override = workflow.step_data.get(definition["id"])
-    whole = definition | (override if isinstance(override, dict) else {})
     return WorkflowStep(
         workflow=workflow,
-        key=whole["id"],
+        key=definition["id"],
         position=position,
-        name=whole["name"],
-        type=whole["type"],
-        definition=whole,
-        on_failure=whole.get("onFailure", "fail"),
+        name=definition["name"],
+        type=definition["type"],
+        definition=definition,
+        on_failure=definition.get("onFailure", "fail"),
     )
 
 

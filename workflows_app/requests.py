@@ -1,5 +1,7 @@
 """`http` steps: a task of an agent that every organization has for that and nobody sees."""
 
+from typing import Any
+
 import orjson
 
 from agents_app import dispatch
@@ -21,7 +23,7 @@ def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
     if method not in METHODS:
         raise BadTemplate(f"method: one of {', '.join(METHODS)}")
     body = wanted.get("body")
-    text = variables.render(body) if isinstance(body, str) else None if body is None else orjson.dumps(body).decode()
+    text = None if body is None else _text(variables.render_json(body))
     headers = {name: variables.render(str(value)) for name, value in (wanted.get("headers") or {}).items()}
     if text is not None and not isinstance(body, str):
         headers = {"Content-Type": "application/json"} | headers
@@ -39,3 +41,7 @@ def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
     )
     steps.run(step, workflow, task_id=task.pk)
     dispatch.submit(task)
+
+
+def _text(body: Any) -> str:
+    return body if isinstance(body, str) else orjson.dumps(body).decode()

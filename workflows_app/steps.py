@@ -12,7 +12,7 @@ from .models import StepAttempt, Workflow, WorkflowStep
 def run(step: WorkflowStep, workflow: Workflow, *, task_id: str = "") -> None:
     """It runs: its next attempt begins."""
     moment = now()
-    changes = {"attempt": step.attempt + 1, "task_id": task_id, "wake_at": None, "progress": 0.0}
+    changes: dict[str, Any] = {"attempt": step.attempt + 1, "task_id": task_id, "wake_at": None, "progress": 0.0}
     step.move_to(WorkflowStep.RUNNING, started_at=step.started_at or moment, **changes)
     StepAttempt.objects.create(
         step=step, number=step.attempt, status=WorkflowStep.RUNNING, task_id=task_id, started_at=moment

@@ -9,7 +9,7 @@ from taskmaster.api.views import ApiViewSet
 from taskmaster.core.errors import ValidationFailed
 
 from . import template_store
-from .definitions import check_overrides, check_steps
+from .definitions import check_overrides, read_steps
 from .serializers import TemplateIn, TemplatePut
 from .template_store import Template
 
@@ -45,13 +45,14 @@ class TemplateViewSet(ApiViewSet):
 
 
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    refuse(check_steps(body["steps"]))
-    return {"name": body["name"], "description": body.get("description") or "", "steps": body["steps"]}
+    steps, problems = read_steps(body["steps"])
+    refuse(problems)
+    return {"name": body["name"], "description": body.get("description") or "", "steps": steps}
 
 
 def checked_step_data(template: Template, step_data: dict[str, Any]) -> None:
     """Refuse overrides with which the template would not be valid."""
-    refuse(check_overrides(template.steps, step_data, "workflowData.stepData"))
+    refuse(check_overrides(template.steps, step_data))
 
 
 def refuse(problems: list[dict[str, str]]) -> None:
@@ -59,5 +60,3 @@ def refuse(problems: list[dict[str, str]]) -> None:
     if problems:
         first = problems[0]
         raise ValidationFailed(f"{first['field']}: {first['message']}", details=problems)
-
-

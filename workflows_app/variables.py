@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .models import Workflow, WorkflowStep
-from .prompts import BadTemplate, evaluate, render
+from .prompts import BadTemplate, evaluate, render, render_json
 
 
 class _Steps(Mapping[str, Any]):
@@ -52,6 +52,10 @@ class Variables:
     def render(self, template: str, **more: Any) -> str:
         """The template's text. Raises BadTemplate."""
         return render(template, self._values | more)
+
+    def render_json(self, value: Any) -> Any:
+        """JSON with its strings rendered. Raises BadTemplate."""
+        return render_json(value, self._values)
 
     def evaluate(self, expression: str, **more: Any) -> Any:
         """The expression's value. Raises BadTemplate."""

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from agents_app.models import PRIORITIES
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
 from taskmaster.api.views import ApiViewSet, optional_body
@@ -12,10 +13,7 @@ from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 
-from agents_app.models import PRIORITIES
-
 from . import lifecycle, shown
-from .drawing import Drawn, mermaid, svg
 from .estimates import estimated_duration
 from .making import make
 from .models import Workflow, WorkflowStep
@@ -37,7 +35,9 @@ class WorkflowViewSet(ApiViewSet):
         """Newest first; `status` and `templateId` narrow it."""
         if "status" in request.GET and request.GET["status"] not in Workflow.STATUSES:
             raise ValidationFailed.of("status", f"one of {', '.join(Workflow.STATUSES)}")
-        narrowed = {field: request.GET[name].replace("\0", "") for name, field in FILTERS.items() if name in request.GET}
+        narrowed = {
+            field: request.GET[name].replace("\0", "") for name, field in FILTERS.items() if name in request.GET
+        }
         return page(request, Workflow.objects.filter(org=self.org, **narrowed), name="workflows", show=Workflow.public)
 
     def create(self, request: Request) -> Reply:
@@ -107,9 +107,7 @@ class WorkflowViewSet(ApiViewSet):
         """Decide an approval step."""
         workflow, body = self.find(WORKFLOW, pk), self.body()
         by = f"{self.token.name} ({self.token.pk})"
-        step = lifecycle.signal(
-            workflow, body["step_id"], approved=body["approved"], data=body.get("data"), by=by
-        )
+        step = lifecycle.signal(workflow, body["step_id"], approved=body["approved"], data=body.get("data"), by=by)
         return reply({"message": "Signal accepted", "step": step.public()})
 
     def graph(self, request: Request, pk: str) -> Reply | HttpResponse:
@@ -118,6 +116,8 @@ class WorkflowViewSet(ApiViewSet):
         wanted = request.GET.get("format", "svg")
         if wanted not in FORMATS:
             raise ValidationFailed.of("format", f"one of {', '.join(FORMATS)}")
+        from .drawing import mermaid, svg
+
         steps = [_drawn(step) for step in WorkflowStep.objects.filter(workflow=workflow).order_by("position")]
         if wanted == "mermaid":
             return HttpResponse(mermaid(steps), content_type="text/plain; charset=utf-8")
@@ -131,6 +131,8 @@ class WorkflowViewSet(ApiViewSet):
         return reply({"message": message, **members, "status": workflow.status, "workflowId": workflow.pk})
 
 
-def _drawn(step: WorkflowStep) -> Drawn:
+def _drawn(step: WorkflowStep) -> Any:
+    from .drawing import Drawn
+
     depends_on = tuple(step.definition.get("dependsOn", ()))
     return Drawn(id=step.key, name=step.name, type=step.type, status=step.status, depends_on=depends_on)

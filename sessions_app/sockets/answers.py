@@ -1,4 +1,4 @@
-"""The answers to messages that were sent over sockets: told piece by piece, then as a whole."""
+"""The answers that a socket waits for."""
 
 import asyncio
 import logging
@@ -6,132 +6,111 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sessions_app import waiting
 from sessions_app.models import Message
-from taskmaster.core.errors import ApiError
+from sessions_app.waiting import error_of
 from taskmaster.core.wakeups import hub
 
-from .frames import Frame, error_frame
+from .following import Following
+from .frames import Frame, error_frame, wire
+from .lookout import lookout
 from .pool import in_pool
+from .sink import Sink
 
 logger = logging.getLogger(__name__)
 
-# A lost signal is noticed after this many seconds, by one query for all.
-LOOK_SECONDS = 1.0
-
-Tell = Callable[[Frame], None]
-
-
-class Following:
-    """One message until it has ended; `tell` gets its frames."""
-
-    def __init__(self, message_id: str, tell: Tell, mark: dict[str, Any]) -> None:
-        self.message_id, self._tell, self._mark = message_id, tell, mark
-        self._told = 0
-        self._ending = self.over = False
-
-    def begin(self) -> None:
-        """Listen (in the hub's loop)."""
-        hub.listen(f"live:{self.message_id}", self._live)
-        hub.listen(f"message:{self.message_id}", self.ended)
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self.over = True
-        hub.unlisten(f"live:{self.message_id}", self._live)
-        hub.unlisten(f"message:{self.message_id}", self.ended)
-
-    def _live(self, data: dict[str, Any]) -> None:
-        about = {"messageId": self.message_id}
-        if data["event"] == "progress":
-            self._tell({"type": "progress", **about, "progress": data["progress"], "message": data["message"]})
-        elif data["event"] == "action":
-            self._tell({"type": "action", **about, "action": data["action"]})
-        elif data["offset"] <= self._told:  # Otherwise a piece was lost; the rest comes with the end.
-            self._delta(data["content"][self._told - data["offset"] :])
-
-    def _delta(self, text: str) -> None:
-        if text:
-            self._tell({"type": "delta", "messageId": self.message_id, "content": text, "offset": self._told})
-            self._told += len(text)
-
-    def ended(self, _: Any = None) -> None:
-        """The signal that it has ended: the row says how."""
-        if not self._ending:
-            self._ending = True
-            answers.run(self._finish())
-
-    async def _finish(self) -> None:
-        try:
-            message = await in_pool(lambda: Message.objects.filter(pk=self.message_id).first())
-        except Exception:
-            self._ending = False  # The next look finds it again.
-            raise
-        if message is not None and message.status not in Message.FINISHED:
-            self._ending = False
-            return
-        answers.forget(self)
-        if message is not None:
-            self._tell_end(message)
-
-    def _tell_end(self, message: Message) -> None:
-        about = {"messageId": message.pk, "status": message.status, **self._mark}
-        if message.status != Message.COMPLETED:
-            error: ApiError = waiting.error_of(message)
-            return self._tell(error_frame(error, **about))
-        response = message.response or {}
-        self._delta(str(response.get("content", ""))[self._told :] if self._told else "")
-        return self._tell({"type": "response", **about, "response": response})
+Listener = Callable[[Any], None]
 
 
 class Answers:
-    """All that this process follows."""
+    """Tells the answers to the messages of one socket: piece by piece, then as a whole, in the order they ended in."""
 
-    def __init__(self) -> None:
-        self._following: dict[str, set[Following]] = {}
-        self._running: set[asyncio.Task[None]] = set()
-        self._looking: asyncio.Task[None] | None = None
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        # In the order in which they were sent, which is that of their answers.
+        self._open: dict[str, Following] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._again = False
 
-    def follow(self, following: Following) -> None:
-        """Begin (in the hub's loop)."""
-        self._following.setdefault(following.message_id, set()).add(following)
-        following.begin()
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look_for_ever())
+    def follow(self, message_id: str, mark: Frame) -> None:
+        """Tell this one too (in loop)."""
+        following = self._open[message_id] = Following(message_id, mark)
+        heard = self._listeners[message_id] = partial(self._heard, following)
+        lookout.join(message_id, self)
+        hub.listen(f"live:{message_id}", heard)
+        hub.listen(f"message:{message_id}", self.look)
 
-    def forget(self, following: Following) -> None:
-        """End; the same again changes nothing."""
-        same = self._following.get(following.message_id)
-        if same and following in same:
-            following.stop()
-            same.discard(following)
-            if not same:
-                del self._following[following.message_id]
+    def stop(self) -> None:
+        """Tell nothing any more."""
+        for message_id in list(self._open):
+            self._forget(message_id)
 
-    def run(self, call: Any) -> None:
-        """Run a coroutine whose failure the next look mends."""
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(_quietly(call))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def look(self, _: Any = None) -> None:
+        """One of them may have ended."""
+        self._again = True
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._tell_ended())
 
-    async def _look_for_ever(self) -> None:
-        while self._following:
-            await asyncio.sleep(LOOK_SECONDS)
-            await _quietly(self._look())
+    def _forget(self, message_id: str) -> None:
+        del self._open[message_id]
+        lookout.leave(message_id)
+        hub.unlisten(f"live:{message_id}", self._listeners.pop(message_id))
+        hub.unlisten(f"message:{message_id}", self.look)
 
-    async def _look(self) -> None:
-        keys = [f"message:{message_id}" for message_id in self._following]
-        for start in range(0, len(keys), 500):
-            for key in await in_pool(partial(waiting.ended, keys[start : start + 500])):
-                for following in list(self._following.get(key.removeprefix("message:"), ())):
-                    following.ended()
+    def _heard(self, following: Following, data: dict[str, Any]) -> None:
+        if data["event"] == "delta":
+            following.hear(data)
+            self._tell_pieces()
+        elif self._sink.can_send and (data["event"] != "progress" or not self._sink.is_behind):
+            said = {name: value for name, value in data.items() if name != "event"}
+            self._tell({"type": data["event"], "messageId": following.message_id, **said})
+
+    def _tell_pieces(self) -> None:
+        """The next answer that ends is told as it comes; pieces of a later one wait until it has been told."""
+        first = next(iter(self._open.values()), None)
+        if first and self._sink.can_send and not self._sink.is_behind:
+            self._tell(first.piece())
+
+    async def _tell_ended(self) -> None:
+        try:
+            while self._again and self._open:
+                self._again = False
+                while await self._tell_next():
+                    pass
+        except ConnectionError:
+            return
+        except Exception as error:
+            logger.warning("answers not told yet: %s", type(error).__name__)  # The next look finds them again.
+
+    async def _tell_next(self) -> bool:
+        """Tell the answer that was there first; False where there is none, or nobody to tell it to."""
+        await self._sink.room()
+        ids = list(self._open)
+        message = await in_pool(partial(_first_ended, ids)) if ids and self._sink.can_send else None
+        following = self._open.get(message.pk) if message else None
+        if message is None or following is None:
+            return False
+        self._forget(message.pk)
+        for frame in _end(message, following):
+            self._tell(frame)
+        self._tell_pieces()
+        return True
+
+    def _tell(self, frame: Frame | None) -> None:
+        if frame:
+            self._sink.write_frames(wire(frame))
 
 
-async def _quietly(call: Any) -> None:
-    try:
-        await call
-    except Exception as error:
-        logger.warning("left for the next look: %s", type(error).__name__)
+def _first_ended(ids: list[str]) -> Message | None:
+    ended = Message.objects.filter(pk__in=ids, status__in=Message.FINISHED)
+    return ended.order_by("finished_at", "position").first()
 
 
-answers = Answers()
+def _end(message: Message, following: Following) -> list[Frame | None]:
+    """The last frames of an answer."""
+    about = {"messageId": message.pk, "status": message.status, **following.mark}
+    if message.status != Message.COMPLETED:
+        return [error_frame(error_of(message), **about)]
+    response = message.response or {}
+    rest = following.rest(str(response.get("content", "")))
+    return [rest, {"type": "response", **about, "response": response}]

@@ -14,23 +14,28 @@ from django.conf import settings
 
 from taskmaster.api.exceptions import translate
 from taskmaster.core import log
-from taskmaster.core.errors import ApiError, MissingScope, NotFound, RateLimited, Unauthenticated
+from taskmaster.core.errors import ApiError, MissingScope, NotFound, Unauthenticated
 from taskmaster.core.ids import new_id
 from taskmaster.events.feed import feed
 from taskmaster.orgs.models import ApiToken
 
-from . import requests
-from .answers import Following, answers
-from .frames import Allowance, Frame, UnknownFrame, encoded, error_frame, parsed, ref_of
+from . import requests, subscribing
+from .allowance import Allowance
+from .answers import Answers
+from .deltas import deltas
+from .frames import Frame, UnknownFrame, error_frame, limited_frame, parsed, ref_of, ref_of_dropped, wire
 from .identity import Offer, identify, offered, welcome
 from .pool import in_pool
 from .presence import presence
+from .sink import Sink
 from .subscription import Subscription
-from .watch import watch
+from .watch import FORBIDDEN, UNAUTHENTICATED, watch
 
-UNAUTHENTICATED, FORBIDDEN, NOT_FOUND = 4401, 4403, 4404
+NOT_FOUND, TRY_AGAIN_LATER = 4404, 1013
 # An unauthenticated socket may stay for so long.
 SECONDS_TO_AUTHENTICATE = 10.0
+# Whoever sends too much is answered no faster than this, or it would keep the others waiting.
+SECONDS_FOR_EACH_DROPPED = 0.002
 
 Handler = Callable[["SocketConsumer", Frame], Coroutine[Any, Any, Frame | None]]
 
@@ -48,56 +53,63 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Let it in; what is wrong with its token or its session is told by the code it is closed with."""
         self.key = new_id("sock")
+        self.sink: Sink = self.scope["extensions"]["taskmaster"]["socket"]
         self.token: ApiToken | None = None
+        self.session_id = _session_of(self.scope)
         self.subscription: Subscription | None = None
-        self.following: set[Following] = set()
-        self.sink = self.scope["extensions"]["taskmaster"]["socket"]
+        self.answers = Answers(self.sink)
         self.allowance = Allowance(settings.RATE_LIMIT_WEBSOCKET)
         self.late: asyncio.TimerHandle | None = None
-        self.session_id = _session_of(self.scope)
         if not welcome(dict(self.scope["headers"])):
             await self.close()
             return
         offer = offered(self.scope)
         await self.accept(subprotocol=offer.protocol)
+        watch.join(self)
         if offer.secret is not None:
-            await self.authenticate(offer)
+            await self._authenticate_at_once(offer)
         else:
             self.late = asyncio.get_running_loop().call_later(SECONDS_TO_AUTHENTICATE, self.end, UNAUTHENTICATED)
 
-    async def disconnect(self, code: int) -> None:
+    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         """It is closed: nobody is told anything any more."""
         if self.late:
             self.late.cancel()
         watch.leave(self)
+        self.answers.stop()
         if self.subscription:
             feed.leave(self.subscription)
-        for following in self.following:
-            answers.forget(following)
+            deltas.leave(self.subscription)
         if self.token and self.session_id:
-            await in_pool(partial(presence.erase, self.key))
-
-    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """The end of the consumer."""
-        await self.disconnect(message.get("code", 1005))
+            presence.closed(self.key)
+            await in_pool(partial(presence.store, self.key))
         raise StopConsumer
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One frame: exactly one answer, or one error."""
+        if not self.sink.can_send:
+            return  # It is being closed, and what was sent before that was known has no effect.
         log.request_id.set(self.key)
-        frame: Frame = {}
+        wait = self.allowance.take()
+        if wait:
+            await asyncio.sleep(SECONDS_FOR_EACH_DROPPED)
+            answer: Frame | None = limited_frame(wait) | ref_of_dropped(text_data)
+        else:
+            answer = await self._answer(text_data)
+        if answer is not None:
+            await self.tell(answer)
+
+    async def _answer(self, text: str | None) -> Frame | None:
+        ref: Frame = {}
         try:
-            wait = self.allowance.take()
-            if wait:
-                raise RateLimited(retry_after=-(-wait // 1000))
-            frame = parsed(text_data)
+            frame = parsed(text)
+            ref = ref_of(frame)
             answer = await self._handler(frame)(self, frame)
         except ApiError as error:
-            answer = _refused(error, frame)
+            answer = error_frame(error)
         except Exception as error:
-            answer = _refused(translate(error), frame)
-        if answer is not None:
-            await self.tell(answer | ref_of(frame))
+            answer = error_frame(translate(error))
+        return None if answer is None else answer | ref
 
     def _handler(self, frame: Frame) -> Handler:
         kind = frame.get("type")
@@ -115,27 +127,25 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def tell(self, frame: Frame) -> None:
         """Send a frame, and wait for room; to a closed socket it is lost."""
         if self.sink.can_send:
-            await self.send(text_data=encoded(frame))
-
-    def tell_soon(self, frame: Frame) -> None:
-        """Send a frame from a callback; a client that does not read gets no pieces of answers."""
-        if self.sink.can_send and (frame["type"] not in ("delta", "progress") or not self.sink.is_behind):
-            self.sink.serverSend(encoded(frame))
-
-    def follow(self, following: Following) -> None:
-        """Tell the answer to a message as it comes."""
-        self.following = {one for one in self.following if not one.over} | {following}
-        answers.follow(following)
+            self.sink.write_frames(wire(frame))
+            await self.sink.room()
 
     def end(self, code: int) -> None:
-        """Close it with this code."""
+        """Close it with this code; nothing is sent any more."""
         if self.sink.can_send:
             self.sink.serverClose(code)
+
+    async def _authenticate_at_once(self, offer: Offer) -> None:
+        try:
+            await self.authenticate(offer)
+        except Exception as error:
+            translate(error)  # Which logs it.
+            self.end(TRY_AGAIN_LATER)
 
     async def authenticate(self, offer: Offer) -> bool:
         """Find out who it is; closes the socket and returns False where that is nobody."""
         try:
-            self.token = await in_pool(partial(self._identified, offer))
+            token = await in_pool(partial(self._identified, offer))
         except Unauthenticated:
             self.end(UNAUTHENTICATED)
         except NotFound:
@@ -143,17 +153,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
         except ApiError:
             self.end(FORBIDDEN)
         else:
-            if self.late:
-                self.late.cancel()
-            watch.join(self)
+            await self._let_in(token)
         return self.token is not None
 
     def _identified(self, offer: Offer) -> ApiToken:
         token = identify(offer)
         if self.session_id:
             requests.session_of(token, self.session_id)
-            presence.write(self.key, self.session_id, [])
         return token
+
+    async def _let_in(self, token: ApiToken) -> None:
+        self.token = token
+        if self.late:
+            self.late.cancel()
+        if self.session_id:
+            presence.opened(self.key, self.session_id)
+            await in_pool(partial(presence.store, self.key))
 
 
 class Nowhere(AsyncWebsocketConsumer):
@@ -171,17 +186,12 @@ def _session_of(scope: dict[str, Any]) -> str:
     return query.get("sessionId", [""])[0][:64]
 
 
-def _refused(error: ApiError, frame: Frame) -> Frame:
-    pause = {"retryAfter": error.retry_after * 1000} if error.retry_after else {}
-    return error_frame(error, **pause)
-
-
 HANDLERS: dict[str, tuple[Handler, str | None]] = {
     "ping": (requests.ping, None),
     "auth": (requests.auth, None),
     "message": (requests.message, "write"),
-    "subscribe": (requests.subscribe, "read"),
-    "unsubscribe": (requests.unsubscribe, "read"),
+    "subscribe": (subscribing.subscribe, "read"),
+    "unsubscribe": (subscribing.unsubscribe, "read"),
     "confirm": (requests.confirm, "write"),
     "signal": (requests.signal, "write"),
 }

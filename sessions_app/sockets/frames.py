@@ -54,7 +54,7 @@ def ref_of_dropped(text: str | None) -> Frame:
 
 def error_frame(error: ApiError, **more: Any) -> Frame:
     """What an error looks like on a socket."""
-    frame = {"type": "error", "code": error.code, "error": str(error)}
+    frame: Frame = {"type": "error", "code": error.code, "error": str(error)}
     if error.details:
         frame["details"] = error.details
     if error.retry_after:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 from taskmaster.core.errors import OrganizationSuspended, Unauthenticated, WrongOrganization
 from taskmaster.orgs.models import ApiToken
@@ -52,7 +53,8 @@ def identify(offer: Offer) -> ApiToken:
 
 def welcome(headers: Headers) -> bool:
     """Whether a page of that origin may connect; who is no browser sends none."""
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if not origin or "*" in settings.ALLOWED_ORIGINS or origin in settings.ALLOWED_ORIGINS:
+    origin, host = (headers.get(name, b"").decode("latin-1").lower() for name in (b"origin", b"host"))
+    if not origin or {"*", origin} & {allowed.lower() for allowed in settings.ALLOWED_ORIGINS}:
         return True
-    return urlsplit(origin).netloc.lower() == headers.get(b"host", b"").decode("latin-1").lower()
+    # A name that somebody made point here would be of the same origin as itself.
+    return urlsplit(origin).netloc == host and validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)

@@ -1,6 +1,7 @@
 """The few threads in which sockets look at the database; each gives its connection back after every call."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,4 +22,4 @@ async def in_pool(call: Callable[[], T]) -> T:
         finally:
             close_old_connections()
 
-    return await asyncio.get_running_loop().run_in_executor(_pool, run)
+    return await asyncio.get_running_loop().run_in_executor(_pool, contextvars.copy_context().run, run)

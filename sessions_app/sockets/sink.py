@@ -23,3 +23,6 @@ class Sink(Protocol):
     def is_behind(self) -> bool:
         """Whether the client has to read before more should be sent."""
         ...
+
+    def serverClose(self, code: int) -> None:
+        """Close it with that code."""

@@ -61,12 +61,10 @@ class Subscription:
         if len(self.wishes) >= MOST_WISHES:
             raise BadRequest(f"A socket has at most {MOST_WISHES} subscriptions.")
 
-    def remove(self, types: frozenset[str], about: Mapping[str, str]) -> list[str]:
-        """Wish for none of these any more; with a filter, of the wishes with just that one. Returns their types."""
-        chosen = [wish for wish in self.wishes if not about or wish.about == about]
-        left = [wish.without(types) if wish in chosen else wish for wish in self.wishes]
+    def remove(self, types: frozenset[str], about: Mapping[str, str]) -> None:
+        """Wish for none of these any more; with a filter, only the wishes with just that one do."""
+        left = (wish if about and wish.about != about else wish.without(types) for wish in self.wishes)
         self._wish([wish for wish in left if wish.wanted.types])
-        return sorted(types & frozenset[str]().union(*(wish.wanted.types for wish in chosen)))
 
     def _wish(self, wishes: list[Wish]) -> None:
         self.wishes = wishes

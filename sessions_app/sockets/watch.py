@@ -1,8 +1,9 @@
-"""All authenticated sockets of this process: they are present, and closed once their token or session is gone."""
+"""All sockets of this process: they are present, and closed once their token or session is gone."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,23 @@ logger = logging.getLogger(__name__)
 
 UNAUTHENTICATED, FORBIDDEN, NORMAL = 4401, 4403, 1000
 AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What still holds: the scopes of the tokens that are valid, those of suspended organizations, the sessions."""
+
+    scopes: dict[str, list[str]]
+    suspended: set[str]
+    sessions: set[str]
+
+    def closes(self, token_id: str, session_id: str) -> int | None:
+        """The code with which such a socket has to be closed, if any."""
+        if token_id in self.suspended:
+            return FORBIDDEN
+        if token_id not in self.scopes:
+            return UNAUTHENTICATED
+        return NORMAL if session_id and session_id not in self.sessions else None
 
 
 class Watch:
@@ -47,52 +65,41 @@ class Watch:
 
     async def _look_for_ever(self) -> None:
         while True:
+            await asyncio.sleep(BEAT_SECONDS)
             try:
                 await self.look()
+                await in_pool(presence.beat)
             except Exception as error:
                 logger.warning("sockets not looked after: %s", type(error).__name__)
-            await asyncio.sleep(BEAT_SECONDS)
 
     async def look(self) -> None:
-        """Close what may not stay."""
-        sockets = list(self._sockets)
-        tokens = {socket.token.pk for socket in sockets if socket.token}
-        sessions = {socket.session_id for socket in sockets if socket.session_id}
-        valid, suspended, open_ = await in_pool(partial(_standing, tokens, sessions))
-        for socket in sockets:
-            token = socket.token.pk if socket.token else ""
-            if token in suspended:
-                socket.end(FORBIDDEN)
-            elif token not in valid:
-                socket.end(UNAUTHENTICATED)
-            elif socket.session_id and socket.session_id not in open_:
-                socket.end(NORMAL)
-        lost = await in_pool(presence.beat) if sockets else False
-        if lost:
-            await in_pool(partial(self._write_again, sockets))
-
-    def _write_again(self, sockets: "Iterable[SocketConsumer]") -> None:
-        """This process had been taken for dead, and its rows were cleared away."""
-        for socket in sockets:
-            if socket.session_id and socket in self._sockets:
-                names = socket.subscription.names if socket.subscription else []
-                presence.write(socket.key, socket.session_id, names)
+        """Close what may not stay; those that nobody has authenticated have a clock of their own."""
+        known = [(socket, socket.token) for socket in self._sockets if socket.token]
+        tokens = {token.pk for _, token in known}
+        sessions = {socket.session_id for socket, _ in known if socket.session_id}
+        standing = await in_pool(partial(_standing, tokens, sessions))
+        for socket, token in known:
+            code = standing.closes(token.pk, socket.session_id)
+            if code is None:
+                token.scopes = standing.scopes[token.pk]
+            else:
+                socket.end(code)
 
 
-def _standing(tokens: set[str], sessions: set[str]) -> tuple[set[str], set[str], set[str]]:
-    """Of these, the valid tokens, those of suspended organizations, and the sessions that are still there."""
+def _standing(tokens: set[str], sessions: set[str]) -> Standing:
     good = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=Now()))
     rows = [
         row
         for some in _parts(tokens)
-        for row in ApiToken.objects.filter(good, pk__in=some).values_list("pk", "org__suspended_at")
+        for row in ApiToken.objects.filter(good, pk__in=some).values_list("pk", "scopes", "org__suspended_at")
     ]
-    open_ = [
+    there = [
         pk
         for some in _parts(sessions)
         for pk in Session.objects.filter(pk__in=some, deleted_at=None).values_list("pk", flat=True)
     ]
-    return {pk for pk, at in rows if at is None}, {pk for pk, at in rows if at is not None}, set(open_)
+    scopes = {pk: scopes for pk, scopes, _ in rows}
+    return Standing(scopes, {pk for pk, _, suspended in rows if suspended}, set(there))
 
 
 def _parts(ids: set[str]) -> Iterable[list[str]]:

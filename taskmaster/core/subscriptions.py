@@ -7,9 +7,10 @@ from django.utils.module_loading import import_string
 SUBSCRIPTIONS: dict[str, tuple[str, ...]] = {
     "organization.created": ("agents_app.registry.create_default_agents",),
     "task.started": ("sessions_app.answering.task_started",),
-    "task.completed": ("sessions_app.answering.task_ended",),
-    "task.failed": ("sessions_app.answering.task_ended",),
-    "task.cancelled": ("sessions_app.answering.task_ended",),
+    "task.completed": ("sessions_app.answering.task_ended", "workflows_app.answering.task_ended"),
+    "task.failed": ("sessions_app.answering.task_ended", "workflows_app.answering.task_ended"),
+    "task.cancelled": ("sessions_app.answering.task_ended", "workflows_app.answering.task_ended"),
+    "action.approval.decided": ("workflows_app.approvals.decided",),
     "task.over": ("agents_app.actions.expire_of",),
     "budget.raised": ("sessions_app.lifecycle.raise_budget",),
 }

@@ -96,7 +96,7 @@ class Log:
     async def _catch_up(self, subscriber: Subscriber) -> None:
         try:
             while not await self._has_caught_up(subscriber):
-                await asyncio.sleep(0)  # The others come in between.
+                pass
         except ConnectionError:
             pass  # Whoever brought it takes it away again.
 
@@ -113,6 +113,7 @@ class Log:
             subscriber.cursor = head
         else:
             _given(subscriber, found)
+        await asyncio.sleep(0)  # The others come in between.
         return False
 
     async def _past(self, cursor: int) -> list[Item]:

@@ -12,8 +12,8 @@ from taskmaster.events.items import Item
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 KEEP_ALIVE_SECONDS = 15.0
-# What one client is written before it has to read; it finds the rest in the log.
-MOST_BYTES = 1024 * 1024
+# What one client is written before it has to read; the rest waits in the log.
+MOST_BYTES = 64 * 1024
 
 
 class Sink(Protocol):

@@ -13,6 +13,11 @@ from taskmaster.server.limits import raw_answer
 from taskmaster.server.phases import FINAL, Phase
 
 
+def unsent(transport: Any) -> int:
+    """How many bytes a transport has been given that the system has not taken yet."""
+    return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+
+
 def _ignore(data: bytes) -> None:
     pass
 
@@ -173,15 +178,14 @@ class Channel(http.HTTPChannel):
 
     def _close_unless_sending(self) -> None:
         """A long answer to a slow reader may outlast the deadline while it moves."""
-        transport = self.transport
-        unsent = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
-        if not unsent:
+        left = unsent(self.transport)
+        if not left:
             self.loseConnection()
-        elif unsent < self._unsent_before:
-            self._unsent_before = unsent
+        elif left < self._unsent_before:
+            self._unsent_before = left
             self._set_timer()
         else:
-            transport.abortConnection()
+            self.transport.abortConnection()
 
     # Back pressure
 

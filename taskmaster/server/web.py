@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from django.conf import settings
 
+from sessions_app.sockets.presence import presence
+from sessions_app.sockets.watch import watch
 from taskmaster.core.wakeups import hub
 from taskmaster.events.relay import relay
 from taskmaster.monitoring.process import process
@@ -26,7 +28,7 @@ def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
 
     def begin(port: int) -> None:
         relay.start_once()
-        process.begin(lambda: edge.connections + len(edge.holding))
+        process.begin(lambda: edge.connections + len(edge.holding) + len(watch))
         on_ready(port)
 
     def drain() -> None:
@@ -50,5 +52,6 @@ def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
         on_drain=drain,
         before_close=release,
     )
+    presence.end()
     process.end()
     relay.stop()

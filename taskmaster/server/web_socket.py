@@ -7,7 +7,7 @@ from typing import Any
 from autobahn.websocket.types import ConnectionDeny
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
-from taskmaster.server.http_channel import Channel
+from taskmaster.server.http_channel import Channel, unsent
 from taskmaster.server.limits import Limits, raw_answer
 from taskmaster.server.mailbox import Mailbox, Message
 
@@ -69,8 +69,17 @@ class Socket(WebSocketProtocol):
         """
         if not self.can_send:
             raise ConnectionError
-        self.transport.write(frames)
+        sent = 0 if unsent(self.transport) else self._send_now(frames)
+        if sent < len(frames):
+            self.transport.write(frames[sent:])
         return not self.is_behind
+
+    def _send_now(self, frames: bytes) -> int:
+        """How many bytes the system takes at once: Twisted would watch the socket first, two calls more for each."""
+        try:
+            return int(self.transport.getHandle().send(frames))
+        except OSError:
+            return 0  # There is no room, or nobody: Twisted finds out which.
 
     @property
     def is_behind(self) -> bool:

@@ -1,15 +1,18 @@
 """An organization's log in memory, and clients that read what they are told only when they are told to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from taskmaster.api.following import Follow
-from taskmaster.events import items
+from taskmaster.core.wakeups import hub
+from taskmaster.events import feed as feeds
 from taskmaster.events.catalogue import EVENT_TYPES
-from taskmaster.events.feed import Log
+from taskmaster.events.feed import Feed
 from taskmaster.events.items import AT_MOST, Item
+from taskmaster.events.relay import KEY
 
 ORG = "org_1"
 MOMENT = datetime(2024, 1, 1, 12, 0, 0, 250_000, UTC)
@@ -70,38 +73,40 @@ class Client:
 
 
 class Book:
-    """The log: what is in it, how often it was read, and whether it can be."""
+    """The log, as a feed reads it."""
 
-    def __init__(self, monkeypatch: Any) -> None:
+    def __init__(self) -> None:
         self.items: list[Item] = []
-        self.reads, self.broken = 0, False
-        monkeypatch.setattr(items, "after", self.after)
 
     def write(self, count: int, **fields: Any) -> None:
         """The next events."""
         last = self.items[-1].sequence if self.items else 0
         self.items += [item(sequence, **fields) for sequence in range(last + 1, last + count + 1)]
 
-    def after(self, org_id: str, sequence: int) -> list[Item]:
-        """As `items.after`."""
-        assert org_id == ORG
-        self.reads += 1
-        if self.broken:
-            raise OSError("no database")
-        return [each for each in self.items if each.sequence > sequence][:AT_MOST]
+    async def news(self, org_id: str, after: int) -> list[Item]:
+        await asyncio.sleep(0)
+        return [each for each in self.items if each.sequence > after][:AT_MOST]
 
-    def log(self, head: int = 0) -> Log:
-        """The log as a process follows it."""
-        return Log(ORG, head, _at_once)
+    past = news
+
+    async def newest(self, org_ids: list[str]) -> dict[str, int]:
+        return {ORG: self.items[-1].sequence} if self.items else {}
 
 
-async def _at_once(call: Callable[[], Any]) -> Any:
-    await asyncio.sleep(0)
-    return call()
+@contextmanager
+def feeding(book: Book) -> Iterator[Feed]:
+    """A feed of this log alone, which looks for news all the time."""
+    looked, feeds.LOOK_SECONDS = feeds.LOOK_SECONDS, 0.001
+    feed = Feed(book)
+    try:
+        yield feed
+    finally:
+        feeds.LOOK_SECONDS = looked
+        hub.unlisten(KEY, feed._signalled)
 
 
 async def settled(look: Callable[[], bool]) -> None:
     """Return once it is so."""
     async with asyncio.timeout(5):
-        while not look():
-            await asyncio.sleep(0)
+        while not look():  # noqa: ASYNC110 - nothing in the product tells that it has done nothing more
+            await asyncio.sleep(0.001)

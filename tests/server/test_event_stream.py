@@ -9,12 +9,7 @@ from taskmaster.events.items import Item
 from taskmaster.server import event_stream
 from taskmaster.server.event_stream import MOST_BYTES, Stream, tell
 
-from .listening import Book, Client, follow, item, settled
-
-
-@pytest.fixture
-def book(monkeypatch):
-    return Book(monkeypatch)
+from .listening import Book, Client, feeding, follow, item, settled
 
 
 def test_an_event_is_told_as_rest_tells_it_under_its_sequence():
@@ -72,69 +67,74 @@ def test_each_block_is_made_once_for_all_streams_of_a_batch(monkeypatch):
     assert clients[1].heard == clients[2].heard != other.heard
 
 
-def test_a_client_that_does_not_read_costs_little_holds_nobody_up_and_misses_nothing(book):
-    async def run():
-        log = book.log()
-        slow, fast = Client(most=64 * 1024), Client()
+def test_a_client_that_does_not_read_costs_little_holds_nobody_up_and_misses_nothing():
+    event = {"data": '{"sessionId":"%s"}' % ("x" * 3000)}
+
+    async def run(book, feed):
+        slow, fast = Client(most=MOST_BYTES // 2), Client()
         for client in (slow, fast):
-            log.fall_behind(Stream(follow(), client))
-        await settled(lambda: len(log.live) == 2)
-        for _ in range(10):
-            book.write(300, data='{"sessionId":"%s"}' % ("x" * 3000))
-            await log.advance()
-        assert fast.sequences == list(range(1, 3001))
-        unread = len(slow.heard)
-        assert MOST_BYTES <= unread < MOST_BYTES + 4000
-        assert len(log.live) == 1
-        while slow.sequences[-1] < 3000:
+            feed.join(Stream(follow(), client), 0)
+        for _ in range(4):
+            book.write(250, **event)
+            await settled(lambda: fast.sequences[-1:] == [book.items[-1].sequence])
+        assert fast.sequences == list(range(1, 1001))
+        assert MOST_BYTES // 2 < len(slow.heard) < MOST_BYTES + 4000
+        while slow.sequences[-1] < 1000:
             before = len(slow.heard)
             slow.read()
             await settled(lambda before=before: len(slow.heard) > before)
             assert len(slow.heard) - before < MOST_BYTES + 4000
         assert slow.sequences == fast.sequences
         slow.read()
-        await settled(lambda: len(log.live) == 2)
-        book.write(1)
-        await log.advance()
-        assert slow.sequences[-1] == fast.sequences[-1] == 3001
+        book.write(1, **event)
+        await settled(lambda: slow.sequences[-1] == fast.sequences[-1] == 1001)
 
-    asyncio.run(run())
+    fed(run)
 
 
-def test_one_that_reads_nothing_of_what_is_not_wanted_is_not_behind(book):
-    async def run():
-        log, client = book.log(), Client(most=0)
-        log.fall_behind(Stream(follow(types=frozenset({"task.queued"})), client))
-        await settled(lambda: len(log.live) == 1)
+def test_what_is_not_wanted_costs_a_client_that_does_not_read_nothing():
+    async def run(book, feed):
+        stream = Stream(follow(types=frozenset({"task.queued"})), client := Client(most=0))
+        feed.join(stream, 0)
         book.write(2000)
-        await log.advance()
-        assert (len(log.live), client.heard) == (1, b"")
+        await settled(lambda: stream.cursor == 2000)
+        assert client.heard == b""
+        book.write(1, event_type="task.queued")
+        await settled(lambda: client.sequences == [2001])
 
-    asyncio.run(run())
+    fed(run)
 
 
-def test_what_is_no_longer_in_the_log_is_told_as_a_gap(book):
-    async def run():
+def test_what_is_no_longer_in_the_log_is_told_as_a_gap():
+    async def run(book, feed):
         book.write(10)
         del book.items[:6]
-        log, client = book.log(10), Client()
-        stream = Stream(follow(after=2), client)
-        log.fall_behind(stream)
-        await settled(lambda: len(log.live) == 1)
+        client = Client()
+        feed.join(Stream(follow(after=2), client), 10)
+        await settled(lambda: client.sequences == [7, 8, 9, 10])
         assert client.heard.startswith(b'event: gap\ndata: {"after":2}\n\nid: 7\n')
-        assert client.sequences == [7, 8, 9, 10]
-        # Nothing is left of it at all.
-        book.items.clear()
-        late = Client()
-        log = book.log(10)
-        log.fall_behind(Stream(follow(after=2), late))
-        await settled(lambda: len(log.live) == 1)
-        assert late.heard == b'event: gap\ndata: {"after":2}\n\n'
-        book.items = [item(11)]
-        await log.advance()
-        assert late.sequences == [11]
+        assert client.heard.count(b"gap") == 1
 
-    asyncio.run(run())
+    fed(run)
+
+
+def test_where_nothing_is_left_the_gap_is_told_and_then_what_comes():
+    async def run(book, feed):
+        client = Client()
+        feed.join(Stream(follow(after=2), client), 10)
+        await settled(lambda: client.heard == b'event: gap\ndata: {"after":2}\n\n')
+        book.items = [item(11)]
+        await settled(lambda: client.sequences == [11])
+        assert client.heard.count(b"gap") == 1
+
+    fed(run)
+
+
+def fed(run):
+    """Run it with a log and a feed of its own."""
+    book = Book()
+    with feeding(book) as feed:
+        asyncio.run(run(book, feed))
 
 
 class Feed:
@@ -217,7 +217,7 @@ def test_it_is_kept_alive_and_tells_how_far_it_has_come(feed, monkeypatch):
         return client.heard.count(b"keep-alive") >= 4
 
     told(client, until=come_far)
-    beginning, *rest = client.heard.split(b"\n\n")
+    _, *rest = client.heard.split(b"\n\n")
     kept = [block for block in rest if block.startswith(b":")]
     assert kept[:2] == [b": keep-alive\nid: 5"] * 2
     assert set(kept[2:]) == {b": keep-alive\nid: 6"}
@@ -226,7 +226,7 @@ def test_it_is_kept_alive_and_tells_how_far_it_has_come(feed, monkeypatch):
 def test_a_client_that_does_not_read_is_not_kept_alive_and_cut_off_at_the_end(feed, monkeypatch):
     monkeypatch.setattr(event_stream, "KEEP_ALIVE_SECONDS", 0.001)
     client, times = Client(most=0), []
-    answer = told(client, until=lambda: times.append(1) or len(times) > 2000)
+    answer = told(client, until=lambda: times.append(1) or len(times) > 30)
     assert client.heard == b": connected\nretry: 1000\nid: 5\n\n"
     assert (answer.whole, len(feed.left)) == (False, 1)
 

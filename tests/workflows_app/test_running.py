@@ -135,7 +135,9 @@ def test_retries_pause_longer_each_time_and_then_fail(runs):
 
 def test_an_approval_waits_and_both_answers_are_heard(runs, alice, org):
     for approved, state, after in ((True, "completed", "running"), (False, "failed", "skipped")):
-        workflow = runs.started(step("ok", "approval", message="Ship {{ context.x }}?"), agent("b", "ok"), context={"x": 1})
+        workflow = runs.started(
+            step("ok", "approval", message="Ship {{ context.x }}?"), agent("b", "ok"), context={"x": 1}
+        )
         assert runs.states(workflow) == {"ok": "waiting", "b": "pending"}
         (action,) = alice.get("/actions?status=pending").json()["actions"]
         assert (action["kind"], action["workflowId"], action["input"]["question"]) == ("approval", workflow, "Ship 1?")

@@ -24,7 +24,9 @@ class WorkflowTemplate(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["org", "key", "version"], name="one_template_a_version")]
-        indexes = [models.Index(fields=["org", "key", "-version"], name="template_of_org", condition=Q(deleted_at=None))]
+        indexes = [
+            models.Index(fields=["org", "key", "-version"], name="template_of_org", condition=Q(deleted_at=None))
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} v{self.version}"

@@ -46,7 +46,9 @@ class Workflow(StateMachine):
     context = JsonField(default=dict)
     step_data = JsonField(default=dict)
     priority = models.PositiveSmallIntegerField(null=True, blank=True)
-    timeout = models.PositiveBigIntegerField(null=True, help_text="Milliseconds of running; paused time is not counted.")
+    timeout = models.PositiveBigIntegerField(
+        null=True, help_text="Milliseconds of running; paused time is not counted."
+    )
     notifications = models.BooleanField(default=True, help_text="Whether webhooks are told of it.")
     total = models.PositiveIntegerField(default=0)
     left = models.PositiveIntegerField(default=0)

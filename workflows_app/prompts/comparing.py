@@ -1,6 +1,6 @@
 """How values compare: by JSON's kinds, not by Python's. true is not 1, and nothing is neither more nor less."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .allowance import CHARACTERS_A_STEP, Allowance
@@ -60,7 +60,7 @@ def _is_ordered(operator: str, left: Any, right: Any) -> bool:
     return bool(orders[operator])
 
 
-TESTS = {
+TESTS: dict[str, Callable[[Any], bool]] = {
     "defined": lambda value: value is not MISSING,
     "undefined": lambda value: value is MISSING,
     "none": is_absent,

@@ -1,7 +1,7 @@
 """Evaluates a template's tree over JSON: one method for each kind of node it may have, and nothing for the others."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import nodes
 
@@ -16,10 +16,10 @@ from .values import MISSING, as_json, as_number, as_text, is_absent, kind, look_
 class Evaluation:
     """One rendering of a tree; `line` is the one it is at."""
 
-    def __init__(self, variables: Mapping[str, Any]) -> None:
+    def __init__(self, variables: Mapping[str, Any], allowance: Allowance) -> None:
         self.line = 1
         self._scope = dict(variables)
-        self._allowance = Allowance()
+        self._allowance = allowance
         self._written: list[str] = []
 
     def text(self, template: nodes.Template) -> str:
@@ -109,11 +109,13 @@ class Evaluation:
         return not self.value(node.node)
 
     def _filter(self, node: nodes.Filter) -> Any:
-        value, arguments = self.value(node.node or nodes.Const(None)), [self.value(one) for one in node.args]
+        # Only a filter block, which grammar.py refuses, has no value to filter.
+        value = self.value(cast(nodes.Expr, node.node))
+        arguments = [self.value(one) for one in node.args]
         return FILTERS[node.name].apply(self._allowance, value, *arguments)
 
     def _test(self, node: nodes.Test) -> bool:
-        return TESTS[node.name](self.value(node.node))
+        return bool(TESTS[node.name](self.value(node.node)))
 
     def _arithmetic(self, node: nodes.BinExpr) -> int | float:
         return calculate(type(node), self.value(node.left), self.value(node.right))
@@ -129,7 +131,11 @@ def _loop(at: int, length: int) -> dict[str, Any]:
     return {"index": at + 1, "index0": at, "first": at == 0, "last": at == length - 1, "length": length}
 
 
-_STATEMENTS = {nodes.Output: Evaluation._output, nodes.If: Evaluation._if, nodes.For: Evaluation._for}
+_STATEMENTS: dict[type[nodes.Node], Callable[..., Any]] = {
+    nodes.Output: Evaluation._output,
+    nodes.If: Evaluation._if,
+    nodes.For: Evaluation._for,
+}
 _VALUES: dict[type[nodes.Node], Callable[..., Any]] = {
     nodes.Name: Evaluation._name,
     nodes.Const: Evaluation._const,

@@ -43,7 +43,7 @@ def _longest(text: str) -> Any:
         whole = parse(text.encode(errors="replace"))
     except JsonRefused:
         return _longest_stretch(text)
-    return whole if _says_something(whole) else None
+    return whole if isinstance(whole, dict | list) else None
 
 
 def _longest_stretch(text: str) -> Any:

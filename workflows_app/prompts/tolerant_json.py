@@ -14,7 +14,7 @@ _STRINGS = {
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*|.)", re.DOTALL)
 _UNWELCOME = re.compile("[\0\ud800-\udfff]")
 
 
@@ -46,25 +46,27 @@ class _Reader:
         """The object or list that opens here, whole or as far as the text goes."""
         if depth > MAX_DEPTH:
             raise NoJson
-        is_object, close = self._text[self.at] == "{", "}" if self._text[self.at] == "{" else "]"
+        into: dict[str, Any] | list[Any] = {} if self._text[self.at] == "{" else []
         self.at += 1
-        members: dict[str, Any] = {}
-        items: list[Any] = []
         try:
-            while self._peek() != close:
-                if is_object:
-                    key = self._key()
-                    members[key] = self._value(depth)
-                else:
-                    items.append(self._value(depth))
-                if self._peek() == ",":
-                    self.at += 1
-                elif self._peek() != close:
-                    raise NoJson
-            self.at += 1
+            self._fill(into, depth)
         except _End:
             self.at = len(self._text)
-        return members if is_object else items
+        return into
+
+    def _fill(self, into: dict[str, Any] | list[Any], depth: int) -> None:
+        close = "}" if isinstance(into, dict) else "]"
+        while self._peek() != close:
+            if isinstance(into, dict):
+                key = self._key()
+                into[key] = self._value(depth)
+            else:
+                into.append(self._value(depth))
+            if self._peek() == ",":
+                self.at += 1
+            elif self._peek() != close:
+                raise NoJson
+        self.at += 1
 
     def _peek(self) -> str:
         """The next character that is not space or comment. Raises _End where there is none."""
