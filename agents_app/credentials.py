@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
 
 from taskmaster.core.clock import now
+from taskmaster.core.prepared import Columns, Slot
 from taskmaster.core.secret_box import SecretUnreadable, digest
 
 from .models import Agent, ClosedCredential, Credential
@@ -31,6 +32,11 @@ OFFICIAL = {
     "claude": "https://api.anthropic.com",
 }
 LONGEST_CLOSED = timedelta(hours=24)
+_CLOSED = Columns(
+    lambda: ClosedCredential.objects.filter(pk=Slot("pk"), until__gt=Slot("now", models.DateTimeField())).values_list(
+        "digest"
+    )
+)
 # Where a provider says that its limit is reached and not for how long.
 UNTOLD_MS = 30_000
 
@@ -134,8 +140,14 @@ def close(backend: str, config: Mapping[str, Any], retry_after: int | None, reas
     _closed.forget()
 
 
+def is_closed(backend: str, config: Mapping[str, Any]) -> bool:
+    """Whether its provider takes no more at this moment: what another process was told counts at once."""
+    pk = identity(backend, config)
+    return bool(pk) and bool(_CLOSED.all(pk=pk, now=now()))
+
+
 def closed_until(backend: str, config: Mapping[str, Any]) -> datetime | None:
-    """Until when its provider takes no more, or None."""
+    """Until when its provider takes no more, or None, as it was a second ago at the latest."""
     pk = identity(backend, config) if _closed.any() else ""
     return _closed.until(pk) if pk else None
 

@@ -133,7 +133,7 @@ def can_start(agent: Agent) -> bool:
     resolved = resolve(agent)
     if isinstance(resolved.backend, UnreadableBackend):
         return True
-    return resolved.unready() is None and resolved.closed_until() is None
+    return resolved.unready() is None and not credentials.is_closed(resolved.backend.name, resolved.config)
 
 
 def unready_backends() -> dict[str, Any]:

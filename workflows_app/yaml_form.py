@@ -17,6 +17,8 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS = {"null": None, "~": None, "": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+# What YAML takes for line breaks besides the one we write.
+_BREAKS = re.compile("[\r\x85\u2028\u2029]|^\n+$")
 
 
 class BadYaml(ValueError):
@@ -99,9 +101,11 @@ class _Document:
 
 
 def _scalar(event: Any) -> Any:
-    text = event.value
-    if event.style is not None or event.tag == "!":
-        return text
+    return _plain(event.value) if event.implicit[0] else event.value
+
+
+def _plain(text: str) -> Any:
+    """What a text without quotes means."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _INTEGER.fullmatch(text) and len(text) <= 17:
@@ -121,7 +125,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text.strip("\n") else None
+    quoted = _BREAKS.search(text) or _plain(text) != text
+    style = '"' if quoted else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -113,6 +113,17 @@ def test_a_rate_limit_closes_the_credential_for_every_agent_that_uses_it(alice, 
     assert registry.can_start(second) is True
 
 
+def test_what_another_process_was_told_holds_at_once(org):
+    first = agent(org, apiKey="sk", baseUrl=ELSEWHERE)
+    assert registry.can_start(first) is True
+    assert credentials.closed_until("openai", first.config) is None
+    digest = credentials.identity("openai", first.config)
+    ClosedCredential.objects.create(digest=digest, until=now() + timedelta(seconds=3), reason="429")
+    assert registry.can_start(first) is False
+    ClosedCredential.objects.update(until=now() - timedelta(seconds=1))
+    assert registry.can_start(first) is True
+
+
 def test_a_limit_is_never_shortened_and_at_most_a_day(org):
     config = {"apiKey": "sk", "baseUrl": ELSEWHERE}
     credentials.close("openai", config, 60_000, "429")
