@@ -50,7 +50,7 @@ async def _serve() -> None:
     jobs |= {"runners": runners.begin, "runners-alone": runners.alone}
     jobs |= {"runners-burst": runners.burst, "runners-drained": runners.drained}
     jobs |= {"sockets-open": sockets.open, "sockets-close": sockets.close, "sockets-expect": sockets.expect}
-    jobs |= {"sockets-arrived": sockets.arrived, "sockets-delays": sockets.delays}
+    jobs |= {"sockets-arrived": sockets.arrived, "sockets-delays": sockets.delays, "sockets-hear": sockets.hear}
     lines = asyncio.StreamReader(limit=1 << 26)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin.buffer)

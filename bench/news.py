@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+KIND = "task.progress"
 SAID = "Looking through the modules for the place where the version is set."
 
 
@@ -14,6 +15,6 @@ def data(number: int) -> dict[str, Any]:
 
 def text(number: int) -> str:
     """A frame as the product's: for servers that have no events."""
-    facts = {"type": "event", "eventType": "task.progress", "id": "evt_01k8m3v7q2x5z9w4r6t8y1n3b5c7"}
+    facts = {"type": "event", "eventType": KIND, "id": "evt_01k8m3v7q2x5z9w4r6t8y1n3b5c7"}
     told = {**facts, "sequence": number, "timestamp": 1_800_000_000_000, "data": data(number)}
     return json.dumps(told, separators=(",", ":"))

@@ -17,6 +17,7 @@ class Size:
     queued: int  # tasks that wait for one agent
     subscribers: int
     events: int  # in a burst that all subscribers are told
+    steady: int  # events of one round, one after the other
     sockets: int  # that are idle
 
 
@@ -30,7 +31,8 @@ FULL = Size(
     waiting=1_000,
     queued=100_000,
     subscribers=500,
-    events=2_000,
+    events=10_000,
+    steady=100,
     sockets=2_000,
 )
 QUICK = Size(
@@ -43,6 +45,7 @@ QUICK = Size(
     waiting=200,
     queued=10_000,
     subscribers=500,
-    events=500,
+    events=2_000,
+    steady=20,
     sockets=500,
 )

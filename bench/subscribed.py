@@ -1,4 +1,4 @@
-"""Servers with subscribers: the product and its two baselines, all asked in the same words to tell them something."""
+"""Servers with subscribers: the product and its baselines, all asked in the same words to tell them something."""
 
 import os
 import sys
@@ -20,41 +20,53 @@ Json = dict[str, Any]
 Tell = Callable[[Json], Json]
 
 TOGETHER = 50  # events of a transaction
-EVERYTHING = orjson.dumps({"type": "subscribe", "events": ["task.*"]}).decode()
 
 
 class Told:
     """A server, how to subscribe to it, and how to have it tell its subscribers something."""
 
-    def __init__(self, load: LoadProcess, port: int, pid: int, tell: Tell, **subscribing: Any) -> None:
-        self.port, self.pid = port, pid
+    def __init__(self, load: LoadProcess, port: int, pid: int, tell: Tell | None = None, **subscribing: Any) -> None:
+        self.pid = pid
         self._load, self._tell = load, tell
-        self._subscribing = {"path": "/ws", "headers": {}, "first": "", "deaf": False} | subscribing
+        self._subscribing = {"port": port, "path": "/ws", "headers": {}, "events": []} | subscribing
 
     def open(self, count: int, *, deaf: bool = False) -> None:
-        """So many more subscribers; deaf ones do not read."""
-        about = self._subscribing | {"port": self.port, "count": count, "deaf": deaf}
-        opened = self._load.do("sockets-open", **about)
-        assert not about["first"] or opened["answered"] == count, opened
+        """So many more subscribers; deaf ones want everything there is, and do not read."""
+        about = dict(self._subscribing)
+        events = ["*"] if deaf else about.pop("events")
+        first = orjson.dumps({"type": "subscribe", "events": events}).decode() if events else ""
+        opened = self._load.do("sockets-open", **about, count=count, deaf=deaf, first=first)
+        assert not first or opened["answered"] == count, opened
 
     def close(self) -> None:
         """No more subscribers."""
         self._load.do("sockets-close")
 
     def burst(self, count: int, **how: Any) -> Json:
-        """Have all told so much as fast as it goes: deliveries a second, and what was lost."""
-        self._load.do("sockets-expect", each=count * how.get("joined", 1), marked=False)
+        """Have all told so much as fast as it goes: deliveries a second, and how many were lost."""
+        assert self._tell
+        self._load.do("sockets-expect", each=count, marked=False)
         told = self._tell({"count": count} | how)
         came = self._load.do("sockets-arrived")
         took = came["last"] - told["begun"]
         return {"perSecond": came["count"] / took, "lost": came["lost"], "writtenIn": told["ended"] - told["begun"]}
 
     def steady(self, count: int, rate: float) -> Json:
-        """Have all told so much a second: the spread of how long it took to them, and what was lost."""
+        """Have all told so much a second: the spread of how long it took to them, and how many were lost."""
+        assert self._tell
         self._load.do("sockets-expect", each=count, marked=True)
         told = self._tell({"count": count, "rate": rate})
         lost = self._load.do("sockets-arrived")["lost"]
         return self._load.do("sockets-delays", sent=told["sent"]) | {"lost": lost}
+
+    def fall_behind(self, count: int) -> None:
+        """Have so much told that only the deaf want to hear."""
+        assert self._tell
+        self._tell({"count": count, "kind": "session.expired"})
+
+    def hear(self, count: int) -> Json:
+        """The deaf ones read after all: how much of so many they have missed."""
+        return self._load.do("sockets-hear", each=count)
 
 
 @contextmanager
@@ -67,17 +79,22 @@ def subscribed_product(folder: Path, load: LoadProcess) -> Iterator[Told]:
     with installation(folder, **env) as live:
         if not SERVICES:
             live.spawn("web0", [*writer, "serve"])
-        product = Product(live.start())
+        ours = Product(live.start())
         with running(writer, live.env, folder / "writer.log") if SERVICES else nullcontext():
             until(lambda: os.path.exists(path))
             with Client(path, "AF_UNIX") as asked:
+                subscribing = {"path": f"/ws?sessionId={ours.session(live.echo_agent())}", "events": ["task.*"]}
+                tell = _writing(asked, live.org)
+                yield Told(load, ours.port, ours.web, tell, headers=ours.headers, **subscribing)
 
-                def tell(job: Json) -> Json:
-                    asked.send({"job": "steady"} | job if "rate" in job else {"job": "burst", "together": TOGETHER} | job)
-                    return dict(asked.recv())
 
-                headers = product.headers
-                yield Told(load, product.port, product.web, lambda job: tell({"org": live.org} | job), headers=headers, first=EVERYTHING)
+def _writing(asked: Any, org: str) -> Tell:
+    def tell(job: Json) -> Json:
+        kind = {"job": "steady"} if "rate" in job else {"job": "burst", "together": TOGETHER}
+        asked.send({"org": org} | kind | job)
+        return dict(asked.recv())
+
+    return tell
 
 
 @contextmanager
@@ -85,8 +102,8 @@ def bare_broadcast(folder: Path, load: LoadProcess) -> Iterator[Told]:
     """A bare `websockets` broadcast."""
     port = free_port()
     command = [sys.executable, "-m", "bench.bare.broadcast", str(port)]
-    with _talking(command, {}, folder / "broadcast.log", port) as (pid, tell):
-        yield Told(load, port, pid, tell)
+    with running(command, {}, folder / "broadcast.log") as process, _talking(port) as tell:
+        yield Told(load, port, process.pid, tell)
 
 
 @contextmanager
@@ -95,18 +112,28 @@ def group_send(folder: Path, load: LoadProcess) -> Iterator[Told]:
     port = free_port()
     env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "bench.bare.settings"}
     env |= {"BARE_REDIS": f"{REDIS}/{BARE_REDIS}"} if SERVICES else {}
-    with _talking(stock_daphne(port, "bench.bare.live:application"), env, folder / "live.log", port) as (pid, tell):
-        yield Told(load, port, pid, tell)
+    daphne = stock_daphne(port, "bench.bare.live:application")
+    with running(daphne, env, folder / "live.log") as process, _talking(port) as tell:
+        yield Told(load, port, process.pid, tell)
 
 
 @contextmanager
-def _talking(command: list[str], env: dict[str, str], log: Path, port: int) -> Iterator[tuple[int, Tell]]:
-    with running(command, env, log) as process:
+def bare_idle(folder: Path, load: LoadProcess) -> Iterator[Told]:
+    """An application that only accepts, behind stock Daphne."""
+    port = free_port()
+    daphne = stock_daphne(port, "bench.bare.idle:application")
+    with running(daphne, {"PATH": os.environ["PATH"]}, folder / "idle.log") as process:
         until(lambda: listens(port))
-        with connect(f"ws://127.0.0.1:{port}/go", compression=None, ping_interval=None, max_size=None) as go:
+        yield Told(load, port, process.pid)
 
-            def tell(job: Json) -> Json:
-                go.send(orjson.dumps(job).decode())
-                return dict(orjson.loads(go.recv()))
 
-            yield process.pid, tell
+@contextmanager
+def _talking(port: int) -> Iterator[Tell]:
+    until(lambda: listens(port))
+    with connect(f"ws://127.0.0.1:{port}/go", compression=None, ping_interval=None, max_size=None) as go:
+
+        def tell(job: Json) -> Json:
+            go.send(orjson.dumps(job).decode())
+            return dict(orjson.loads(go.recv()))
+
+        yield tell

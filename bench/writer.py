@@ -14,7 +14,7 @@ from typing import Any
 
 import django
 
-from .news import data
+from .news import KIND, data
 
 Json = dict[str, Any]
 
@@ -37,11 +37,11 @@ def _answer(asker: Any) -> None:
         return
 
 
-def burst(org: str, count: int, together: int) -> Json:
+def burst(org: str, count: int, together: int, kind: str = KIND) -> Json:
     """Write events as fast as can be, so many in each transaction; when that began and ended."""
     begun = time.monotonic()
     for start in range(0, count, together):
-        _write(org, range(start, min(count, start + together)))
+        _write(org, range(start, min(count, start + together)), kind)
     return {"begun": begun, "ended": time.monotonic()}
 
 
@@ -51,11 +51,11 @@ def steady(org: str, count: int, rate: float) -> Json:
     begun = time.monotonic()
     for number in range(count):
         time.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        _write(org, range(number, number + 1), sent)
+        _write(org, range(number, number + 1), KIND, sent)
     return {"sent": sent}
 
 
-def _write(org: str, numbers: range, sent: list[float] | None = None) -> None:
+def _write(org: str, numbers: range, kind: str, sent: list[float] | None = None) -> None:
     from django.db import transaction
 
     from taskmaster.events.log import record
@@ -63,7 +63,7 @@ def _write(org: str, numbers: range, sent: list[float] | None = None) -> None:
     with transaction.atomic():
         if sent is not None:
             transaction.on_commit(partial(_note, sent))
-        record(org, *[("task.progress", data(number)) for number in numbers])
+        record(org, *[(kind, data(number)) for number in numbers])
 
 
 def _note(sent: list[float]) -> None:

@@ -9,7 +9,7 @@ from taskmaster.api.fields import Choice, Flag, FreeForm, Text, Whole
 
 
 class TemplateIn(serializers.Serializer[Any]):
-    """A template; its steps are checked by themselves."""
+    """A template, as the API's description tells it; `definitions.read_template` checks it."""
 
     id = Text(max_length=64)
     name = Text(max_length=200)
@@ -30,18 +30,18 @@ class WorkflowData(serializers.Serializer[Any]):
 
     name = Text(required=False, allow_null=True, max_length=200)
     context: Any = FreeForm(required=False, allow_null=True)
-    stepData: Any = FreeForm(required=False, allow_null=True, source="step_data")
+    stepData: Any = FreeForm(required=False, allow_null=True)
 
 
 class WorkflowIn(serializers.Serializer[Any]):
     """A new workflow."""
 
     templateId = Text(max_length=64, source="template_id")
-    workflowData = WorkflowData(required=False, source="workflow_data")
+    workflowData = WorkflowData(required=False, allow_null=True, source="workflow_data")
 
 
 class ExecutionContext(serializers.Serializer[Any]):
-    """How it is to run; `timeout` is in milliseconds."""
+    """How it is to run; `timeout` is in milliseconds, at most 30 days."""
 
     priority = Choice(list(PRIORITIES), required=False, allow_null=True)
     timeout = Whole(required=False, allow_null=True, min_value=1_000, max_value=2_592_000_000)
@@ -51,7 +51,7 @@ class ExecutionContext(serializers.Serializer[Any]):
 class StartIn(serializers.Serializer[Any]):
     """Starting a workflow."""
 
-    executionContext = ExecutionContext(required=False, source="execution_context")
+    executionContext = ExecutionContext(required=False, allow_null=True, source="execution_context")
 
 
 class RetryIn(serializers.Serializer[Any]):

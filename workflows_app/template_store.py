@@ -1,4 +1,4 @@
-"""Templates: the built-in ones from files, an organization's own from rows."""
+"""Where templates come from: the built-in ones from files, an organization's own from rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import Conflict, NotFound
 from taskmaster.orgs.models import Organization
 
+from .definitions import read_template
 from .models import WorkflowTemplate
+from .yaml_form import from_yaml
 
 BUILT_IN = Path(__file__).parent / "builtin"
 
@@ -33,32 +34,25 @@ class Template:
 @cache
 def built_in() -> dict[str, Template]:
     """Those of this release, by id."""
-    found = {}
-    for path in sorted(BUILT_IN.glob("*.yaml")):
-        document = yaml.safe_load(path.read_text())
-        shown = {
-            "id": document["id"],
-            "name": document["name"],
-            "description": document.get("description"),
-            "version": document["version"],
-            "builtIn": True,
-            "steps": document["steps"],
-            "createdAt": None,
-        }
-        found[document["id"]] = Template(
-            document["id"], document["version"], document["name"], document["steps"], shown
-        )
-    return found
+    found = [_of_file(path) for path in sorted(BUILT_IN.glob("*.yaml"))]
+    return {template.key: template for template in found}
 
 
-def find(org: Organization, key: str) -> Template:
-    """The newest version of a template that the organization can use. Raises NotFound."""
-    row = own(org).filter(key=key.replace("\0", "")).order_by("-version").first()
-    if row is not None:
-        return of_row(row)
-    if key in built_in():
-        return built_in()[key]
-    raise NotFound(f"There is no template {key[:64]!r}.")
+def _of_file(path: Path) -> Template:
+    document = from_yaml(path.read_text())
+    read, problems = read_template(document)
+    if problems:
+        raise ValueError(f"{path.name}: {problems}")
+    shown = {
+        "id": read["id"],
+        "name": read["name"],
+        "description": read.get("description"),
+        "version": document["version"],
+        "builtIn": True,
+        "steps": read["steps"],
+        "createdAt": None,
+    }
+    return Template(read["id"], document["version"], read["name"], read["steps"], shown)
 
 
 def of_row(row: WorkflowTemplate) -> Template:
@@ -66,31 +60,45 @@ def of_row(row: WorkflowTemplate) -> Template:
     return Template(row.key, row.version, row.name, row.steps, row.public())
 
 
-def own(org: Organization) -> Any:
+def find(org: Organization, key: str, version: int | None = None) -> Template:
+    """A template that the organization can use, in that version or its newest. Raises NotFound.
+
+    Its own goes before a built-in one that a later release brought under the same id.
+    """
+    mine = own(org).filter(key=key.replace("\0", "")).order_by("-version")
+    row = mine.first() if version is None else mine.filter(version=version).first()
+    if row is not None:
+        return of_row(row)
+    template = built_in().get(key)
+    if template is None or version not in (None, template.version):
+        raise NotFound()
+    return template
+
+
+def own(org: Organization) -> "QuerySet[WorkflowTemplate]":
     """The organization's own, all versions."""
     return WorkflowTemplate.objects.filter(org=org, deleted_at=None)
 
 
-def newest(org: Organization) -> list[Template]:
-    """All templates that the organization can use, each in its newest version: its own first."""
-    last = own(org).values("key").annotate(last=Max("version")).values_list("key", "last")
-    versions = dict(last)
-    rows = [row for row in own(org).filter(key__in=versions).order_by("-id") if row.version == versions[row.key]]
-    return [of_row(row) for row in rows] + [t for key, t in built_in().items() if key not in versions]
-
-
 def publish(org: Organization, *, key: str, name: str, description: str, steps: list[dict[str, Any]]) -> Template:
     """A new template. Raises Conflict where its id is taken."""
-    if key in built_in() or own(org).filter(key=key).exists():
-        raise Conflict(f"There is a template {key!r} already.")
+    if key in built_in():
+        raise Conflict(f"The built-in template {key!r} has this id; choose another one.")
+    if own(org).filter(key=key).exists():
+        raise Conflict(f"There is a template {key!r} already; PUT makes a new version of it.")
     return _store(org, key=key, name=name, description=description, steps=steps)
 
 
 def revise(org: Organization, *, key: str, name: str, description: str, steps: list[dict[str, Any]]) -> Template:
     """A new version of the organization's own template. Raises NotFound where it has none of that id."""
-    if not own(org).filter(key=key).exists():
-        raise NotFound(f"There is no template {key[:64]!r} of yours.")
+    require_own(org, key)
     return _store(org, key=key, name=name, description=description, steps=steps)
+
+
+def require_own(org: Organization, key: str) -> None:
+    """Raise NotFound unless the organization has a template of its own with this id."""
+    if not own(org).filter(key=key.replace("\0", "")).exists():
+        raise NotFound()
 
 
 def _store(org: Organization, *, key: str, **fields: Any) -> Template:
@@ -104,6 +112,6 @@ def _store(org: Organization, *, key: str, **fields: Any) -> Template:
 
 
 def delete(org: Organization, key: str) -> None:
-    """Take the organization's own template away; workflows made from it go on. Raises NotFound."""
+    """Take the organization's own template away, all versions; its workflows go on. Raises NotFound."""
     if not own(org).filter(key=key.replace("\0", "")).update(deleted_at=now()):
-        raise NotFound(f"There is no template {key[:64]!r} of yours.")
+        raise NotFound()

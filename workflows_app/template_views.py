@@ -2,41 +2,62 @@
 
 from typing import Any
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
+from taskmaster.api.paging import page_of, whole
+from taskmaster.api.schema import envelope
 from taskmaster.api.views import ApiViewSet
 from taskmaster.core.errors import ValidationFailed
 
 from . import template_store
-from .definitions import check_overrides, read_steps
+from .documents import YAML, as_yaml, checked, document_of, wants_yaml
 from .serializers import TemplateIn, TemplatePut
-from .template_store import Template
+from .shelf import BY_PLACE, Place, Shelf
+
+MOST_VERSIONS = 2**31 - 1
+_LISTED = [OpenApiParameter(name, kind) for name, kind in (("limit", int), ("offset", int), ("cursor", str))]
+_SHOWN = {200: envelope(), (200, YAML): OpenApiTypes.STR, "default": envelope()}
+_VERSION = OpenApiParameter("version", int, description="The newest one unless it is given.")
 
 
 class TemplateViewSet(ApiViewSet):
-    """`/workflow-templates`."""
+    """`/workflow-templates`. Bodies are JSON, or YAML under `application/yaml`."""
 
+    # For the description; what is wrong with a whole template is said by `documents.checked`.
     bodies = {"create": TemplateIn, "update": TemplatePut}
 
+    @extend_schema(parameters=_LISTED)
     def list(self, request: Request) -> Reply:
-        """The organization's own, newest first, then the built-in ones."""
-        found = [dict(template.shown) for template in template_store.newest(self.org)]
-        return reply({"templates": found})
+        """The organization's own, newest first, then the built-in ones; each in its newest version."""
+        return page_of(request, Shelf(self.org), name="templates", order=BY_PLACE, show=_public)
 
+    @extend_schema(request={"application/json": TemplateIn, YAML: OpenApiTypes.STR})
     def create(self, request: Request) -> Reply:
         """A new template."""
-        body = self.body()
-        template = template_store.publish(self.org, key=body["id"], **_checked(body))
+        template = template_store.publish(self.org, **checked(document_of(request._request)))
         return reply({"template": template.shown}, 201, location=f"/api/v1/workflow-templates/{template.key}")
 
-    def retrieve(self, request: Request, pk: str) -> Reply:
-        """One template, in its newest version."""
-        return reply({"template": template_store.find(self.org, pk).shown})
+    @extend_schema(parameters=[_VERSION], responses=_SHOWN)
+    def retrieve(self, request: Request, pk: str) -> Reply | HttpResponse:
+        """One template; as YAML where the caller accepts `application/yaml`."""
+        version = whole(request, "version", 0, 1, MOST_VERSIONS) or None
+        template = template_store.find(self.org, pk, version)
+        if wants_yaml(request._request):
+            return HttpResponse(as_yaml(template), content_type=f"{YAML}; charset=utf-8")
+        return reply({"template": template.shown})
 
+    @extend_schema(request={"application/json": TemplatePut, YAML: OpenApiTypes.STR})
     def update(self, request: Request, pk: str) -> Reply:
         """A new version of one of the organization's own."""
-        return reply({"template": template_store.revise(self.org, key=pk, **_checked(self.body())).shown})
+        template_store.require_own(self.org, pk)
+        document = document_of(request._request)
+        if document.get("id") not in (None, pk):
+            raise ValidationFailed.of("id", f"must be {pk}, as in the path, or left out")
+        return reply({"template": template_store.revise(self.org, **checked(document | {"id": pk})).shown})
 
     def destroy(self, request: Request, pk: str) -> Reply:
         """Take one of the organization's own away; its workflows go on."""
@@ -44,19 +65,6 @@ class TemplateViewSet(ApiViewSet):
         return reply({"message": "Template deleted"})
 
 
-def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    steps, problems = read_steps(body["steps"])
-    refuse(problems)
-    return {"name": body["name"], "description": body.get("description") or "", "steps": steps}
-
-
-def checked_step_data(template: Template, step_data: dict[str, Any]) -> None:
-    """Refuse overrides with which the template would not be valid."""
-    refuse(check_overrides(template.steps, step_data))
-
-
-def refuse(problems: list[dict[str, str]]) -> None:
-    """Raise ValidationFailed for what is wrong, if anything is."""
-    if problems:
-        first = problems[0]
-        raise ValidationFailed(f"{first['field']}: {first['message']}", details=problems)
+def _public(place: Place) -> Any:
+    assert place.template is not None
+    return dict(place.template.shown)

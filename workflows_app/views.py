@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from agents_app.models import PRIORITIES
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
+from taskmaster.api.schema import envelope
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
@@ -15,15 +17,15 @@ from taskmaster.core.prepared import Select, Slot
 
 from . import lifecycle, shown
 from .estimates import estimated_duration
-from .making import make
+from .launching import limits_of, made_from
 from .models import Workflow, WorkflowStep
 from .serializers import RetryIn, SignalIn, StartIn, WorkflowIn
 from .template_store import find
-from .template_views import checked_step_data
 
 WORKFLOW = Select(lambda: Workflow.objects.filter(pk=Slot("pk"), org=Slot("org")))
 FILTERS = {"status": "status", "templateId": "template_key"}
-FORMATS = ("svg", "mermaid")
+FORMATS = {"svg": "image/svg+xml", "mermaid": "text/plain"}
+_GRAPH = {(200, kind): OpenApiTypes.STR for kind in FORMATS.values()} | {"default": envelope()}
 
 
 class WorkflowViewSet(ApiViewSet):
@@ -43,17 +45,8 @@ class WorkflowViewSet(ApiViewSet):
     def create(self, request: Request) -> Reply:
         """A new workflow of a template; it waits to be started."""
         body = self.body()
-        data = body.get("workflow_data") or {}
         template = find(self.org, body["template_id"])
-        step_data = data.get("step_data") or {}
-        checked_step_data(template, step_data)
-        workflow = make(
-            org=self.org,
-            template=template,
-            name=data.get("name") or template.name,
-            context=data.get("context") or {},
-            step_data=step_data,
-        )
+        workflow = made_from(template, org=self.org, data=body.get("workflow_data"))
         members = {
             "workflowId": workflow.pk,
             "status": workflow.status,
@@ -69,14 +62,7 @@ class WorkflowViewSet(ApiViewSet):
     def start(self, request: Request, pk: str) -> Reply:
         """Start it."""
         workflow, body = self.find(WORKFLOW, pk), self.optional_body()
-        wanted = body.get("execution_context") or {}
-        priority = wanted.get("priority")
-        lifecycle.start(
-            workflow,
-            priority=None if priority is None else PRIORITIES[priority],
-            timeout=wanted.get("timeout"),
-            notifications=wanted.get("notifications", True),
-        )
+        lifecycle.start(workflow, **limits_of(body.get("execution_context")))
         return self._done(workflow, "Workflow started", startedAt=iso(workflow.started_at))
 
     def pause(self, request: Request, pk: str) -> Reply:
@@ -110,18 +96,16 @@ class WorkflowViewSet(ApiViewSet):
         step = lifecycle.signal(workflow, body["step_id"], approved=body["approved"], data=body.get("data"), by=by)
         return reply({"message": "Signal accepted", "step": step.public()})
 
-    def graph(self, request: Request, pk: str) -> Reply | HttpResponse:
+    @extend_schema(parameters=[OpenApiParameter("format", enum=list(FORMATS))], responses=_GRAPH)
+    def graph(self, request: Request, pk: str) -> HttpResponse:
         """Its picture: SVG, or with `format=mermaid` Mermaid text."""
         workflow = self.find(WORKFLOW, pk)
         wanted = request.GET.get("format", "svg")
         if wanted not in FORMATS:
             raise ValidationFailed.of("format", f"one of {', '.join(FORMATS)}")
-        from .drawing import mermaid, svg
+        from . import picture
 
-        steps = [_drawn(step) for step in WorkflowStep.objects.filter(workflow=workflow).order_by("position")]
-        if wanted == "mermaid":
-            return HttpResponse(mermaid(steps), content_type="text/plain; charset=utf-8")
-        return HttpResponse(svg(steps), content_type="image/svg+xml; charset=utf-8")
+        return HttpResponse(picture.of(workflow, wanted), content_type=f"{FORMATS[wanted]}; charset=utf-8")
 
     def _acted_on(self, request: Request, pk: str) -> Workflow:
         optional_body(request._request)
@@ -129,10 +113,3 @@ class WorkflowViewSet(ApiViewSet):
 
     def _done(self, workflow: Workflow, message: str, **members: Any) -> Reply:
         return reply({"message": message, **members, "status": workflow.status, "workflowId": workflow.pk})
-
-
-def _drawn(step: WorkflowStep) -> Any:
-    from .drawing import Drawn
-
-    depends_on = tuple(step.definition.get("dependsOn", ()))
-    return Drawn(id=step.key, name=step.name, type=step.type, status=step.status, depends_on=depends_on)

@@ -41,7 +41,7 @@ def from_yaml(text: str) -> Any:
         raise BadYaml(f"{error.problem or 'it cannot be read'}{where}") from None
     except yaml.YAMLError as error:
         raise BadYaml(str(error).partition("\n")[0]) from None
-    except JsonRefused as refused:
+    except (JsonRefused, UnicodeError) as refused:
         raise BadYaml(str(refused)) from None
 
 
@@ -74,7 +74,7 @@ class _Document:
     def _node(self, event: Any, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent) or event.anchor:
             raise _refused("anchors and aliases are not taken", event)
-        if event.tag and event.tag != "!":
+        if event.tag:
             raise _refused("tags are not taken", event)
         if depth > MAX_DEPTH:
             raise _refused(f"it is nested more than {MAX_DEPTH} deep", event)

@@ -96,7 +96,7 @@ def _names(frame: Frame) -> Iterable[str]:
 
 
 def _about(frame: Frame) -> dict[str, str]:
-    about = frame.get("filter") or {}
+    about = {} if frame.get("filter") is None else frame["filter"]
     if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
         raise ValidationFailed.of("filter", f"an object with some of {', '.join(FILTERS)}")
     if unknown := set(about) - set(FILTERS):

@@ -84,8 +84,8 @@ def page_of(
 
 def _bounds(request: HttpRequest) -> tuple[int, int]:
     return (
-        _whole(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
-        _whole(request, "offset", 0, 0, MAX_OFFSET),
+        whole(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT),
+        whole(request, "offset", 0, 0, MAX_OFFSET),
     )
 
 
@@ -112,7 +112,8 @@ def _shown(
     )
 
 
-def _whole(request: HttpRequest, name: str, default: int, low: int, high: int) -> int:
+def whole(request: HttpRequest, name: str, default: int, low: int, high: int) -> int:
+    """The parameter `name`, or the default where it is not given. Raises ValidationFailed."""
     raw = request.GET.get(name)
     if raw is None:
         return default

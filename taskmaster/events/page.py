@@ -13,8 +13,41 @@ Made by `manage.py write_docs` from the catalogue, `taskmaster/events/catalogue/
 is told by an event, which is written with the change itself and kept in the organization's log. `data` has the fields
 of its type and no others; a later version may add fields and types, so ignore those that you do not know.
 
+## Replay
+
 `GET /events?after=<sequence>&types=<types>` reads the log in order. Where types are named, a pattern stands for
 several: `*` for all of them, `task.*` for those that begin with `task.`.
+
+## Streaming
+
+`GET /events/stream` tells the events as they come, as server-sent events:
+
+```
+: connected
+retry: 1000
+id: 41
+
+id: 42
+event: task.completed
+data: {"id":"evt_…","eventType":"task.completed","sequence":42,"timestamp":"2024-01-01T00:00:00.000Z","data":{…}}
+
+: keep-alive
+id: 47
+```
+
+- `types`, `sessionId`, `taskId` and `workflowId` narrow it; an event must fit all that are given.
+- It begins after the sequence in the header `Last-Event-ID`, else after `after`, else now. Every block with an `id`
+  says how far it has come, be it that nothing of it was wanted: whoever comes back with the last `id` as
+  `Last-Event-ID` misses nothing and is told nothing twice.
+- Every 15 seconds comes a comment. A client that reads slowly is told the rest from the log; one that reads nothing for
+  75 seconds is cut off.
+- `event: gap` with `{"after": 41}` says that events after 41 have been pruned; it goes on with what is left.
+- It ends when the server restarts, and within 5 seconds when the token is revoked or expires or the organization is
+  suspended. A process holds at most 5,000 streams (503 past that), and 1,000 of one organization (429).
+- A browser's `EventSource` cannot send the headers that say who you are: read it there with `fetch`, or use the
+  WebSocket.
+
+## Types
 
 | type | when |
 |---|---|

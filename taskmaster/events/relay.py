@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 1000
 SWEEP_SECONDS = 1.0
-# A moment's pause before a batch takes the events of a burst together.
+# A moment's pause before a batch takes the events of a burst together. The first event after a while, which somebody
+# follows, does not wait for it.
 GATHER_SECONDS = 0.005
 _ADVISORY_LOCK = 0x7461736B  # "task"
 
@@ -78,8 +79,12 @@ def number_batch() -> Counter[str]:
 
 def _announce(newest: dict[str, int]) -> None:
     """Tell the processes that somebody follows a log in."""
-    if time.monotonic() < _wanted["until"]:
+    if _is_followed():
         hub.send(KEY, newest)
+
+
+def _is_followed() -> bool:
+    return time.monotonic() < _wanted["until"]
 
 
 def _somebody_listens(_key: str, _data: object) -> None:
@@ -98,6 +103,11 @@ def drain() -> None:
         pass
 
 
+def pause(since_drained: float) -> float:
+    """How long to gather events when the last batch was so many seconds ago, in seconds."""
+    return max(0.0, GATHER_SECONDS - since_drained) if _is_followed() else GATHER_SECONDS
+
+
 class Relay:
     """A thread that drains whenever it is woken, and once a second anyway. One a process."""
 
@@ -110,6 +120,7 @@ class Relay:
         if self._thread is None:
             self._ending = False
             hub.listen_prefix(WANTED_KEY, _somebody_listens)
+            _somebody_listens(WANTED_KEY, None)  # for all that is known before the first signal could come
             self._thread = threading.Thread(target=self._work, name="event-relay", daemon=True)
             self._thread.start()
 
@@ -122,10 +133,11 @@ class Relay:
             self._thread = None
 
     def _work(self) -> None:
+        drained_at = 0.0
         while not self._ending:
             woken = _pending.wait(SWEEP_SECONDS)
             if woken:
-                time.sleep(GATHER_SECONDS)
+                time.sleep(pause(time.monotonic() - drained_at))
             _pending.clear()
             try:
                 # Nobody called: a look without a transaction costs the writers nothing.
@@ -135,6 +147,7 @@ class Relay:
                 logger.warning("relay interrupted: %s", type(error).__name__)
             finally:
                 keep_healthy()
+            drained_at = time.monotonic()
 
 
 relay = Relay()

@@ -1,6 +1,7 @@
 """The web process: our Daphne around the edge."""
 
 import asyncio
+import gc
 import logging
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from taskmaster.monitoring.process import process
 from .daphne import run_server
 from .error_bodies import error_body
 from .limits import Limits
+from .open_files import raise_limit
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,11 @@ def serve(*, reuse_port: bool, on_ready: Callable[[int], None]) -> None:
     """Answer HTTP until a signal ends it; then finish what is in flight."""
     from taskmaster.asgi import application, edge
 
+    raise_limit()
+
     def begin(port: int) -> None:
+        # What is there by now stays: looking through it for garbage again and again would stop everything for 0.1 s.
+        gc.freeze()
         relay.start_once()
         process.begin(lambda: edge.connections + len(edge.holding) + len(watch))
         on_ready(port)

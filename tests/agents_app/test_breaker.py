@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from agents_app import dispatch, leases
 from agents_app.models import Agent
+from taskmaster.core.clock import now
 from tests.api.working import answer, break_down, claim, told
 from tests.api.world import World
 
@@ -79,6 +80,18 @@ def test_a_probe_that_fails_waits_twice_as_long_and_tells_nobody_again(alice, or
     agent = Agent.objects.get(pk=world["agent"])
     assert (agent.status, agent.reason) == ("error", "still broken")
     assert agent.retry_at - first > timedelta(seconds=9)
+    assert len(told(org, "agent.error")) == 1
+
+
+def test_what_was_running_when_it_broke_does_not_make_its_pause_longer(alice, org, world):
+    alice.patch(f"/agents/{world['agent']}", {"maxConcurrentTasks": 20})
+    for _ in range(16):
+        world.submit()
+    for task in claim(world["agent"], 16):
+        leases.fail(task, error="broke", code="agent_failed")
+    agent = Agent.objects.get(pk=world["agent"])
+    assert (agent.status, agent.failures) == ("error", 5)
+    assert agent.retry_at - now() <= timedelta(seconds=10)
     assert len(told(org, "agent.error")) == 1
 
 

@@ -28,6 +28,9 @@ KINDS: dict[str, list[Any]] = {
     "rate": [None, True, 5, "", "1000", "1000/15", "0/15m", "-1/15m", "1000/15y", "1000/15m\n", [], {}],
     "wait": [None, True, 1.5, "5", "", [], {}, -1, 30_001],
     "fraction": [None, True, "0.5", "", [], {}, -0.1, 1.1, 2],
+    "identifier": ["", None, True, 5, 1.5, [], {}, ["x"], "A", "a b", "a/b", "é", "a\n", "a.b", "x" * 65],
+    "steps": [None, True, 5, 1.5, "x", "", {}, {"0": {}}, [], [{}] * 1001],
+    "limit": [True, 1.5, "5", "", [], {}, [5], 0, -1, 999, 2**53 - 1],
     "flag": [None, "true", 1, 0, "", [], {}],
     "note": [None, True, 5, [], {}],
     "moment": [True, 5, "", "tomorrow", "2100-01-01", "2100-01-01T00:00:00", "2100-13-01T00:00:00Z", LONG_AGO, [], {}],
@@ -51,6 +54,8 @@ class Route:
     filters: tuple[str, ...] = ()
     # Whether what is sent, or answered, is a file and no JSON.
     raw: bool = False
+    # The content type of an answer that is a picture and no JSON.
+    picture: str = ""
     # Whether it is answered with server-sent events, which the edge goes on with.
     stream: bool = False
 
@@ -112,6 +117,21 @@ AGENT = {
 }
 
 
+TEMPLATE = {"name": "text", "description": "note?", "steps": "steps"}
+WORKFLOW_DATA = {
+    "workflowData": "object?",
+    "workflowData.name": "text?",
+    "workflowData.context": "object?",
+    "workflowData.stepData": "object?",
+}
+EXECUTION = {
+    "executionContext": "object?",
+    "executionContext.priority": "choice?",
+    "executionContext.timeout": "limit?",
+    "executionContext.notifications": "flag",
+}
+
+
 def session_body(world: World) -> dict[str, Any]:
     """Every field of a new session."""
     return {"agentType": "custom", "agentId": world["agent"], "configuration": configuration()}
@@ -166,6 +186,28 @@ def agent_patch(world: World) -> dict[str, Any]:
         "maxConcurrentTasks": 7,
         "config": {"key": "value"},
     }
+
+
+def template_body(world: World) -> dict[str, Any]:
+    """Every field of a template."""
+    return {"id": f"new-{world['template']}"} | template_put(world)
+
+
+def template_put(world: World) -> dict[str, Any]:
+    """Every field of a new version of a template."""
+    steps = [{"id": "plan", "name": "Plan", "type": "agent", "prompt": "Plan {{ context.goal }}"}]
+    return {"name": "Another", "description": "What it is for", "steps": steps}
+
+
+def workflow_body(world: World) -> dict[str, Any]:
+    """Every field of a workflow."""
+    data = {"name": "Mine", "context": {"goal": "a page"}, "stepData": {"work": {"priority": "high"}}}
+    return {"templateId": world["template"], "workflowData": data}
+
+
+def start_body(world: World) -> dict[str, Any]:
+    """Every field of a workflow's start."""
+    return {"executionContext": {"priority": "high", "timeout": 7_200_000, "notifications": True}}
 
 
 def token_body(world: World) -> dict[str, Any]:
@@ -338,6 +380,61 @@ ROUTES = [
     Route("GET", "/sessions/{session}/files/{file}", "read", raw=True),
     Route("PUT", "/sessions/{session}/files/{new_file}", "write", 201, raw=True),
     Route("DELETE", "/sessions/{session}/files/{file}", "write"),
+    Route("GET", "/workflow-templates", "read", items="templates"),
+    Route(
+        "POST",
+        "/workflow-templates",
+        "write",
+        201,
+        template_body,
+        fields={"id": "identifier"} | TEMPLATE,
+        required=("id", "name", "steps"),
+    ),
+    Route("GET", "/workflow-templates/{template}", "read"),
+    Route(
+        "PUT",
+        "/workflow-templates/{template}",
+        "write",
+        200,
+        template_put,
+        fields=TEMPLATE,
+        required=("name", "steps"),
+    ),
+    Route("DELETE", "/workflow-templates/{template}", "write"),
+    Route("GET", "/workflows", "read", items="workflows", filters=("status", "templateId")),
+    Route(
+        "POST",
+        "/workflows",
+        "write",
+        201,
+        workflow_body,
+        fields={"templateId": "text"} | WORKFLOW_DATA,
+        required=("templateId",),
+        foreign={"templateId": "template"},
+    ),
+    Route("GET", "/workflows/{workflow}", "read"),
+    Route("GET", "/workflows/{workflow}/graph", "read", picture="image/svg+xml; charset=utf-8"),
+    Route("POST", "/workflows/{workflow}/start", "write", 200, start_body, fields=EXECUTION),
+    Route("POST", "/workflows/{running_workflow}/pause", "write"),
+    Route("POST", "/workflows/{paused_workflow}/resume", "write"),
+    Route("POST", "/workflows/{running_workflow}/cancel", "write"),
+    Route(
+        "POST",
+        "/workflows/{failed_workflow}/retry",
+        "write",
+        200,
+        lambda world: {"fromStep": "ask"},
+        fields={"fromStep": "text?"},
+    ),
+    Route(
+        "POST",
+        "/workflows/{running_workflow}/signal",
+        "write",
+        200,
+        lambda world: {"stepId": "ask", "approved": True, "data": {"by": "hand"}},
+        fields={"stepId": "text", "approved": "flag", "data": "object?"},
+        required=("stepId", "approved"),
+    ),
 ]
 
 # Answered without a token, whatever they are sent.
@@ -348,6 +445,7 @@ WRITES = [route for route in ROUTES if route.takes_body]
 WITH_BODY = [route for route in ROUTES if route.body]
 TAKE_FILES = [route for route in ROUTES if route.raw and route.method == "PUT"]
 ANSWER_FILES = [route for route in ROUTES if route.raw and route.method == "GET"]
+ANSWER_PICTURES = [route for route in ROUTES if route.picture]
 ANSWER_STREAMS = [route for route in ROUTES if route.stream]
-ENVELOPED = [route for route in ROUTES if route not in ANSWER_FILES + ANSWER_STREAMS]
+ENVELOPED = [route for route in ROUTES if route not in ANSWER_FILES + ANSWER_PICTURES + ANSWER_STREAMS]
 ACTIONS = [route for route in ROUTES if route.method == "POST" and not route.body]

@@ -115,6 +115,8 @@ def test_another_lists_cursor_is_refused(route, alice):
         assert world.ask(key="call_2")
         assert world.file
         assert world.put("another")
+        assert world.workflow
+        assert world.create()
         logs.write(Task.objects.get(pk=world.task), ["one", "two"])
     relay.drain()
     paths = {str(other): worlds[0].path(other.path) for other in LISTS}

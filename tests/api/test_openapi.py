@@ -62,6 +62,14 @@ def test_events_are_listed_as_described(document, alice):
     assert {parameter["name"] for parameter in route["parameters"]} == {"after", "types", "limit", "offset", "cursor"}
 
 
+def test_the_stream_of_events_is_described(document):
+    route = document["paths"]["/api/v1/events/stream"]["get"]
+    assert list(route["responses"]["200"]["content"]) == ["text/event-stream"]
+    told = {(parameter["name"], parameter["in"]) for parameter in route["parameters"]}
+    queries = {(name, "query") for name in ("after", "types", "sessionId", "taskId", "workflowId")}
+    assert told == {("Last-Event-ID", "header")} | queries
+
+
 @pytest.mark.parametrize("change", [{"eventType": "task.exploded"}, {"eventType": "task.failed"}, {"data": {}}])
 def test_what_is_no_event_does_not_fit(document, change):
     event = CATALOGUE["task.completed"].example()

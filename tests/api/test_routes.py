@@ -11,7 +11,7 @@ from taskmaster.orgs.organizations import suspend
 from tests.conftest import V1, person
 
 from .calls import assert_failure, body_of, call, routes, the_same
-from .routes import ACTIONS, ANSWER_FILES, ANSWER_STREAMS, ENVELOPED, OPEN, ROUTES
+from .routes import ACTIONS, ANSWER_FILES, ANSWER_PICTURES, ANSWER_STREAMS, ENVELOPED, OPEN, ROUTES
 from .world import World, stored
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -70,6 +70,14 @@ def test_a_file_comes_as_it_is_to_whoever_may_have_it(route, org):
     response = call(person(org, [route.scope]), route, World(person(org)).path(route.path), None)
     assert (response.status_code, response.getvalue()) == (200, b"hello")
     assert response["Content-Type"] == "application/octet-stream"
+    assert {"X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(response.headers)
+
+
+@routes(ANSWER_PICTURES)
+def test_a_picture_comes_as_it_is_to_whoever_may_see_it(route, org):
+    response = call(person(org, [route.scope]), route, World(person(org)).path(route.path), None)
+    assert (response.status_code, response["Content-Type"]) == (200, route.picture)
+    assert response.content
     assert {"X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(response.headers)
 
 

@@ -1,6 +1,7 @@
 """One organization with one object of each kind, made over REST, and what the whole database holds."""
 
 from functools import cache, cached_property
+from itertools import count
 from typing import Any
 
 from django.apps import apps
@@ -13,9 +14,11 @@ from tests.conftest import Person
 
 from .working import claim
 
-OURS = ("orgs", "events", "api", "agents_app", "sessions_app")
+OURS = ("orgs", "events", "api", "agents_app", "sessions_app", "workflows_app")
 # Written at most once a minute by any request at all.
 IGNORED = {"last_used_at"}
+# Templates of different organizations have different ids, so that one can be asked for another's.
+_KEYS = (f"ship-{number}" for number in count())
 
 
 class World:
@@ -107,6 +110,41 @@ class World:
         response = self.person.call("PUT", f"/sessions/{self.session}/files/{path}", content)
         assert response.status_code in (200, 201), response.json()
         return path
+
+    @cached_property
+    def template(self) -> str:
+        """One that waits for a person, and then for an agent."""
+        return self.publish()
+
+    def publish(self) -> str:
+        """Another template; its id."""
+        asking = {"id": "ask", "name": "Ask", "type": "approval"}
+        working = {"id": "work", "name": "Work", "type": "agent", "prompt": "do it", "dependsOn": ["ask"]}
+        body = {"id": next(_KEYS), "name": "Ship it", "steps": [asking, working]}
+        return self._made("/workflow-templates", body)["template"]["id"]
+
+    @cached_property
+    def workflow(self) -> str:
+        return self.create()
+
+    def create(self) -> str:
+        """Another workflow of the template, not started; its id."""
+        return self._made("/workflows", {"templateId": self.template})["workflowId"]
+
+    @cached_property
+    def running_workflow(self) -> str:
+        """It waits for a person."""
+        return self._made(f"/workflows/{self.create()}/start")["workflowId"]
+
+    @cached_property
+    def paused_workflow(self) -> str:
+        return self._made(f"/workflows/{self.running_workflow}/pause")["workflowId"]
+
+    @cached_property
+    def failed_workflow(self) -> str:
+        """Somebody said no."""
+        self._made(f"/workflows/{self.running_workflow}/signal", {"stepId": "ask", "approved": False})
+        return self.running_workflow
 
     def path(self, template: str, **instead: str) -> str:
         """The template's path with this world's ids, or with others given by name."""

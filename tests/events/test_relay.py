@@ -209,3 +209,32 @@ def test_the_relays_thread_numbers_by_itself_and_ends(orgs):
     assert [thread.name for thread in threading.enumerate()].count("event-relay") == 0
     relay.drain()
     assert sequences(orgs[0]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("follow_until", "since_drained", "seconds"),
+    [(0, 60, 0.005), (0, 0, 0.005), (1e9, 60, 0), (1e9, 0.005, 0), (1e9, 0, 0.005), (1e9, 0.001, 0.004)],
+)
+def test_only_what_somebody_follows_and_comes_after_a_while_waits_for_no_others(
+    monkeypatch, follow_until, since_drained, seconds
+):
+    monkeypatch.setitem(relay._wanted, "until", follow_until)
+    assert relay.pause(since_drained) == pytest.approx(seconds)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_relay_that_has_just_started_tells_of_what_it_numbers(orgs, monkeypatch):
+    monkeypatch.setitem(relay._wanted, "until", 0.0)
+    told = []
+    monkeypatch.setattr(relay.hub, "send", lambda key, data: told.append((key, data)))
+    write(orgs[0], "a")
+    relay.drain()
+    assert told == []
+    running = relay.Relay()
+    running.start_once()
+    try:
+        write(orgs[0], "b")
+        until(lambda: told, 10)
+    finally:
+        running.stop()
+    assert told == [("events", {orgs[0].pk: 2})]

@@ -23,7 +23,7 @@ def model() -> Iterator[Model]:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Running when the first test begins."""
-    with installation(tmp_path_factory.mktemp("running"), webs=2, workers=2) as live:
+    with installation(tmp_path_factory.mktemp("running"), webs=2, workers=2, TASKMASTER_ACP_COMMANDS="*") as live:
         yield live.start()
 
 

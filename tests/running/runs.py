@@ -59,6 +59,11 @@ class Runner:
         self._process = subprocess.Popen([sys.executable, RUNNER], env=env | about_it)
         self._killed = 0.0
 
+    @property
+    def lives(self) -> bool:
+        """Whether nobody has killed it."""
+        return not self._killed
+
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()

@@ -105,7 +105,6 @@ def test_a_backlog_that_is_being_worked_off_delays_nobody_else(
     queue_many(greedy, agents, word, **session)
     with posting(greedy, agents, word):
         found = waits(modest)
-    print(found)
     assert max(found) < SECONDS
 
 
@@ -116,7 +115,6 @@ def test_a_backlog_that_stands_still_keeps_nobody_else_from_a_place(greedy: Cast
     until(lambda: running(greedy, word) == SHARE)
     with posting(greedy, agents, word):
         found = waits(modest)
-    print(found)
     assert max(found) < SECONDS
     assert running(greedy, word) == SHARE
 

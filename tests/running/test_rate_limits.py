@@ -1,4 +1,4 @@
-"""A provider that takes no more for a while is left alone by everybody who shares the key, and nobody loses anything."""
+"""A provider that takes no more for a while is left alone by all who share the key, and nobody loses anything."""
 
 import time
 import uuid

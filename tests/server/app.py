@@ -11,7 +11,7 @@ from typing import Any
 from taskmaster.server.daphne import run_server
 from taskmaster.server.limits import Headers, Limits
 
-facts: dict[str, Any] = {"gone": [], "events": [], "sent": 0, "streams": 0}
+facts: dict[str, Any] = {"gone": [], "events": [], "sent": 0, "streams": 0, "parts": []}
 closing = asyncio.Event()
 
 
@@ -78,6 +78,26 @@ async def flood(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def parts(scope: Any, receive: Any, send: Any) -> None:
+    """Write past send() until nothing is read any more, and the last part once there is room again."""
+    written = scope["extensions"]["taskmaster"]["answer"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    note: dict[str, Any] = {"written": 0}
+    try:
+        while note["written"] < 100_000_000:
+            note["room"] = written.write_part(b"x" * 100_000)
+            note["written"] += 100_000
+            await asyncio.wait_for(written.room(), 0.3)
+    except TimeoutError:
+        facts["parts"].append(note)
+    try:
+        await written.room()
+    except ConnectionError:
+        note["gone"] = (written.is_behind, written.write_part(b"x"))
+        raise
+    await send({"type": "http.response.body", "body": b"last"})
+
+
 async def boom(scope: Any, receive: Any, send: Any) -> None:
     raise RuntimeError("a secret")
 
@@ -120,7 +140,7 @@ async def converse(message: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": text})
 
 
-ROUTES = {f"/{view.__name__}": view for view in (slow, wait, stream, flood, boom, half, silent, tell)}
+ROUTES = {f"/{view.__name__}": view for view in (slow, wait, stream, flood, parts, boom, half, silent, tell)}
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

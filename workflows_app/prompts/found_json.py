@@ -13,8 +13,9 @@ MAX_CHARACTERS = 262_144
 MAX_TRIES = 50
 
 # A block that is not closed goes on to the end: the model ran out of tokens.
-_BLOCK = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_OPENING = re.compile(r"[\[{]")
+_BLOCK = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+# Not what stands in code: an argument, an index, or what a name is set to.
+_OPENING = re.compile(r"(?<![(\w.])(?<!= )[\[{]")
 
 
 def extract_json(text: str) -> Any:

@@ -160,6 +160,16 @@ def test_the_same_wish_again_is_one_wish():
     assert len(subscription.wishes) == 1
 
 
+def test_from_now_on_means_after_what_it_was_told_last():
+    """The log may have gone on since somebody looked where it ends."""
+    subscription, _ = subscribed()
+    assert subscription.begins_at(3) == 3
+    subscription.add(wish("task.*", since=3))
+    subscription.take([item(4, "task.queued"), item(5, "task.queued")])
+    assert subscription.begins_at(4) == 5
+    assert subscription.begins_at(9) == 9
+
+
 def test_a_socket_has_at_most_a_hundred_wishes():
     subscription, _ = subscribed(*(wish("*", sessionId=f"s{number}") for number in range(MOST_WISHES - 1)))
     subscription.insist_on_room()
