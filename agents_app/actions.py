@@ -124,11 +124,13 @@ def _decide(action: Action, verdict: Verdict) -> Action:
     return action
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def expire_of(task: Task) -> None:
     """Whoever asked is gone: its open questions are over (in the transaction of its end)."""
     if task.asked:
-        _expire(Action.objects.filter(task_id=task.pk, status=Action.PENDING), "What asked is over.")
+        # Not a budget's, which others wait for too.
+        asked = Action.objects.filter(task_id=task.pk, kind="tool", status=Action.PENDING)
+        _expire(asked, "What asked is over.")
 
 
 @transaction.atomic

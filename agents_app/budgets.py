@@ -3,8 +3,9 @@
 A budget is looked at before a task starts, so what runs at that moment may still go over it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -19,6 +20,7 @@ from .models import Action, Task
 from .org_limits import org_limits
 
 DENIED = "budget_reached"
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ def decided(action: Action) -> None:
         release(action.subject)
         return
     reason = "The token budget is used up" + (f": {action.reason}" if action.reason else ".")
-    for task in parked(action.subject):
-        if task.try_move(Task.FAILED, error=reason, error_code=DENIED, finished_at=now()):
+    for tasks in _move(action.subject, Task.FAILED, error=reason, error_code=DENIED, finished_at=now()):
+        for task in tasks:
             record(task.org_id, ("task.failed", task.news(error=reason, code=DENIED, duration=0)))
             notify("task.failed", task)
 
@@ -131,10 +133,20 @@ def parked(subject: str) -> "QuerySet[Task]":
 
 def release(subject: str) -> None:
     """Queue what waits for it; what is still over a budget will wait again (in a transaction)."""
-    for task in parked(subject):
-        if task.try_move(Task.QUEUED, where={"status": Task.WAITING}, waits_for=""):
-            record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-            dispatch.wake(task.agent)
+    for tasks in _move(subject, Task.QUEUED, waits_for=""):
+        record(tasks[0].org_id, *[("task.queued", task.news(priority=task.priority_name)) for task in tasks])
+        for agent in {task.agent_id: task.agent for task in tasks}.values():
+            dispatch.wake(agent)
+
+
+def _move(subject: str, target: str, **changes: Any) -> Iterator[list[Task]]:
+    """Move all that waits for this budget, many at a time: a whole backlog may (in a transaction)."""
+    while tasks := list(parked(subject).select_for_update(of=("self",), no_key=True).order_by("pk")[:AT_ONCE]):
+        moved = {"status": target} | changes
+        Task.objects.filter(pk__in=[task.pk for task in tasks]).update(**moved)
+        for task in tasks:
+            vars(task).update(moved)
+        yield tasks
 
 
 def look_again() -> None:

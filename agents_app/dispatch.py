@@ -15,6 +15,7 @@ from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
+from . import continuing
 from .models import PRIORITIES, Agent, Task
 
 HISTORY = 9
@@ -38,7 +39,8 @@ def submit(task: Task) -> Task:
     """Queue a new task at its agent, whatever state the agent is in."""
     insert([task])
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    wake(task.agent)
+    if not continuing.takes(task):
+        wake(task.agent)
     return task
 
 

@@ -23,8 +23,9 @@ from taskmaster.core import log
 from taskmaster.core.database import keep_healthy
 from taskmaster.core.wakeups import hub
 
-from . import dispatch, leases, outcomes, registry, runners
+from . import continuing, dispatch, leases, outcomes, registry, runners
 from .backends.base import Request
+from .continuing import Place
 from .fair_queue import FairQueue
 from .models import Agent, Task, Worker
 from .models.worker import BEAT_SECONDS
@@ -188,14 +189,33 @@ class Executor:
                     await asyncio.sleep(pause)
 
     def _store(self, task: Task, outcome: Callable[[], Any]) -> None:
+        lease = partial(leases.take, worker_id=self.worker_id, ready=registry.can_start)
+        place = Place(lease, self._continue)
         try:
-            outcome()
+            with continuing.offered(place if self._may_continue() else None):
+                outcome()
             if not self._draining:
                 # Its coroutine has not returned yet, but it is over.
                 self._forget(task)
-                self._fill(task)
+                if not place.taken:
+                    self._fill(task)
         finally:
             keep_healthy()
+
+    def _may_continue(self) -> bool:
+        """Whether the place of a task that ends may go to what follows from it: nobody else waits for one here."""
+        with self._lock:
+            return not self._draining and not len(self._queue)
+
+    def _continue(self, task: Task) -> None:
+        """Begin a task that has been given the place of another."""
+        with self._lock:
+            self._starting[task.org_id] += 1
+        try:
+            self._begin(task)
+        except BaseException:
+            self._started(task.org_id)
+            raise
 
     def _fill(self, ended: Task) -> None:
         """Give the place that became free, and any other, to whoever's turn it is."""

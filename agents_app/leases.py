@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
@@ -12,9 +12,10 @@ from django.db import connection, models, transaction
 from django.db.models import Count, F, Max, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Now
 
+from taskmaster.core.bundles import bundled
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
-from taskmaster.core.prepared import Columns, Select, Slot, Update
+from taskmaster.core.prepared import Columns, Select, Slot, Update, ask
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record, together
 from taskmaster.orgs.models import Organization
@@ -77,6 +78,20 @@ _HELD = Columns(
 # One more than is wanted, to see whether there is more.
 _RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for wanted in range(AT_MOST + 1)]
 _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
+_OTHERS_WAITING = Columns(
+    lambda: (
+        Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED)
+        .exclude(pk=Slot("pk"))
+        .order_by("-priority", "id")
+        .values_list("id")[:1]
+    )
+)
+# Never waited for: who takes it holds a workflow by then, and claims take an agent first.
+_FREE_GATE = Select(
+    lambda: Agent.objects.select_for_update(no_key=True, skip_locked=True).filter(
+        pk=Slot("pk"), status=Agent.ACTIVE, deleted_at=None
+    )
+)
 
 
 @cache
@@ -144,6 +159,30 @@ def _room(agent: Agent) -> int:
     return min(free, of_org - held().filter(org=agent.org_id).count())
 
 
+def take(task: Task, worker_id: str, *, ready: Callable[[Agent], bool]) -> bool:
+    """Lease a task that was stored in this transaction; False, and it queues, unless it would be claimed at once.
+
+    That is: its agent has a place, nothing waits before it, no limit has to be looked at, and nobody else is about to
+    hand out the agent's work.
+    """
+    limits = org_limits.of(task.org_id)
+    if limits.max_running is not None or limits.token_budget is not None or task.session_id:
+        return False
+    agents, held_now, others = ask(
+        (_FREE_GATE, {"pk": task.agent_id}),
+        (_HELD, {"agent": task.agent_id}),
+        (_OTHERS_WAITING, {"agent": task.agent_id, "pk": task.pk}),
+    )
+    running = int(held_now[0][0]) if held_now else 0
+    if not agents or others or running >= agents[0].max_concurrent_tasks or not ready(agents[0]):
+        return False
+    lease, moment = secrets.token_urlsafe(24), now()
+    about = {"agent": task.agent_id, "lease": lease, "worker": worker_id, "now": moment}
+    _leasing(LEASE_SECONDS).later(pk=task.pk, rows=1, **about)
+    _leased([task], agents[0], worker_id, lease, moment)
+    return True
+
+
 def has_waiting(agent_id: str) -> bool:
     """Whether an agent has anything in its queue: cheaper than a claim in vain."""
     return bool(_WAITING.all(agent=agent_id))
@@ -171,17 +210,21 @@ def _fits(task: Task, busy: dict[str, int]) -> bool:
 
 
 def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:
-    lease, moment, take = secrets.token_urlsafe(24), now(), _leasing(seconds)
+    lease, moment, leasing = secrets.token_urlsafe(24), now(), _leasing(seconds)
     # One that was cancelled or handed to another agent meanwhile is left out.
-    won = [task for task in tasks if take(pk=task.pk, agent=agent.pk, lease=lease, worker=worker_id, now=moment)]
-    for task in won:
-        task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
-        task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
+    won = [task for task in tasks if leasing(pk=task.pk, agent=agent.pk, lease=lease, worker=worker_id, now=moment)]
+    _leased(won, agent, worker_id, lease, moment)
+    return won
+
+
+def _leased(tasks: list[Task], agent: Agent, worker_id: str, lease: str, moment: datetime) -> None:
+    """They have it: what the rows say by now, and the news."""
     with together():
-        for task in won:
+        for task in tasks:
+            task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
+            task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
             record(agent.org_id, ("task.started", task.news(attempt=task.attempts)))
             notify("task.started", task)
-    return won
 
 
 def renew(worker_id: str, leases: Iterable[tuple[str, str]]) -> set[str]:
@@ -189,7 +232,11 @@ def renew(worker_id: str, leases: Iterable[tuple[str, str]]) -> set[str]:
     ours = dict(leases)
     mine = held().filter(pk__in=ours, worker_id=worker_id)
     if ours:
-        mine.update(lease_expires_at=_expiry())
+        # One that somebody is writing to at this moment is renewed the next time: to wait for it, with others of
+        # them held, could be to wait for ever.
+        with transaction.atomic():
+            free = mine.select_for_update(skip_locked=True, no_key=True).values("pk")
+            held().filter(pk__in=free, worker_id=worker_id).update(lease_expires_at=_expiry())
     return {pk for pk, lease in mine.values_list("pk", "lease") if ours[pk] == lease}
 
 
@@ -204,24 +251,17 @@ def report_progress(task: Task, fraction: float, note: str = "") -> bool:
 
 def complete(task: Task, **outcome: Any) -> bool:
     """End a running task well; False, and nothing changes, where the lease is lost."""
-    with transaction.atomic():
-        if not _end(task, Task.COMPLETED, progress=1.0, **outcome):
-            return False
-        breaker.succeeded(task)
-    return True
+    return _end(task, Task.COMPLETED, lambda: breaker.succeeded(task), progress=1.0, **outcome)
 
 
 def fail(task: Task, *, error: str, code: str, **outcome: Any) -> bool:
     """End a running task as failed; False, and nothing changes, where the lease is lost."""
-    with transaction.atomic():
-        if not _end(task, Task.FAILED, error=error, error_code=code, **outcome):
-            return False
-        breaker.failed(task, error, code)
-    return True
+    judge = partial(breaker.failed, task, error, code)
+    return _end(task, Task.FAILED, judge, error=error, error_code=code, **outcome)
 
 
-@transaction.atomic(savepoint=False)
-def _end(task: Task, status: str, **changes: Any) -> bool:
+@transaction.atomic
+def _end(task: Task, status: str, judge: Callable[[], None], **changes: Any) -> bool:
     outcome = {name: getattr(task, name) for name in _OUTCOME} | changes | {"finished_at": now()}
     stored = outcome | {"result": None if outcome["result"] is None else orjson.dumps(outcome["result"]).decode()}
     if not task.lease or not _END(pk=task.pk, lease=task.lease, status=status, **stored):
@@ -230,10 +270,12 @@ def _end(task: Task, status: str, **changes: Any) -> bool:
     for name, value in outcome.items():
         setattr(task, name, value)
     told = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
-    spending.spend(task, task.tokens_used)
-    actions.expire_of(task)
-    with together():
+    with bundled(), together():
+        spending.spend(task, task.tokens_used)
+        actions.expire_of(task)
         record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
+        # The agent's row, if it is written, before that of the workflow that goes on.
+        judge()
         notify(f"task.{status}", task)
     return True
 

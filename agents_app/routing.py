@@ -5,9 +5,14 @@ from django.db.models import Count, Exists, OuterRef
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
+from taskmaster.core.prepared import Select, Slot
 
 from . import dispatch, fleet, registry
 from .models import Agent, Task
+
+_AGENTS = Select(
+    lambda: Agent.objects.filter(org_id=Slot("org"), type=Slot("type"), deleted_at=None, internal=False).order_by("id")
+)
 
 
 def choose(*, org_id: str, agent_type: str, capabilities: list[str]) -> Agent:
@@ -15,7 +20,7 @@ def choose(*, org_id: str, agent_type: str, capabilities: list[str]) -> Agent:
 
     Raises NoAgent where none could ever take the work, with the reason.
     """
-    agents = list(Agent.objects.filter(org_id=org_id, type=agent_type, deleted_at=None, internal=False).order_by("id"))
+    agents = _AGENTS.all(org=org_id, type=agent_type)
     able = [agent for agent in agents if agent.can(capabilities)]
     if not able:
         wanted = f" with {', '.join(capabilities)}" if agents and capabilities else ""

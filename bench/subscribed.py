@@ -30,6 +30,10 @@ class Told:
         self._load, self._tell = load, tell
         self._subscribing = {"port": port, "path": "/ws", "headers": {}, "events": []} | subscribing
 
+    def heard_by(self, load: LoadProcess) -> "Told":
+        """The same server, with other subscribers."""
+        return Told(load, pid=self.pid, tell=self._tell, **self._subscribing)
+
     def open(self, count: int, *, deaf: bool = False) -> None:
         """So many more subscribers; deaf ones want everything there is, and do not read."""
         about = dict(self._subscribing)
@@ -59,8 +63,8 @@ class Told:
         lost = self._load.do("sockets-arrived")["lost"]
         return self._load.do("sockets-delays", sent=told["sent"]) | {"lost": lost}
 
-    def fall_behind(self, count: int) -> None:
-        """Have so much told that only the deaf want to hear."""
+    def tell_the_deaf(self, count: int) -> None:
+        """Have so much told that only they want to hear."""
         assert self._tell
         self._tell({"count": count, "kind": "session.expired"})
 

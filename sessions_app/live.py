@@ -10,7 +10,6 @@ from taskmaster.core.clock import now
 from taskmaster.core.fields import JsonField
 from taskmaster.core.ids import LENGTH, id_factory
 
-
 BEAT_SECONDS = 2.0
 # The sockets of a server that missed this many seconds of beats are not counted: it was killed.
 GONE_SECONDS = 10.0

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents_app.models import AGENT_TYPES
-from taskmaster.api.fields import Choice, FreeForm, Text, Texts, Whole
+from taskmaster.api.fields import Choice, Flag, FreeForm, Text, Texts, Whole
 
 from .models import PERMISSION_MODES
 
@@ -47,3 +47,11 @@ class MessageIn(serializers.Serializer[Any]):
         if len(content.encode()) > MAX_CONTENT_BYTES:
             raise serializers.ValidationError("at most 256 KB")
         return content
+
+
+class SignalIn(serializers.Serializer[Any]):
+    """A decision on a workflow's approval step, in a frame of a socket."""
+
+    stepId = Text(max_length=64, source="step_id")
+    approved = Flag()
+    data: Any = FreeForm(required=False, allow_null=True)

@@ -36,6 +36,7 @@ app.conf.update(
         "agents-tidy": {"task": "agents.tidy.sweep", "schedule": 2.0, "options": {"expires": 10}},
         "sessions": {"task": "sessions.sweep", "schedule": 15.0, "options": {"expires": 60}},
         "workflows": {"task": "workflows.sweep", "schedule": 2.0, "options": {"expires": 10}},
+        "schedules": {"task": "workflows.schedules.sweep", "schedule": 1.0, "options": {"expires": 5}},
         "housekeeping": {"task": "monitoring.sweep", "schedule": 60.0, "options": {"expires": 120}},
     },
 )

@@ -1,11 +1,16 @@
 """`foreach`: one task for each item of a list, so many at a time; the step ends with the last of them."""
 
+from collections import Counter
 from typing import Any
+
+import orjson
+from django.db import models
+from django.db.models import Count
 
 from agents_app import dispatch
 from agents_app.models import Task
 from taskmaster.core.errors import NoAgent
-from taskmaster.core.prepared import insert
+from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
 
 from . import kinds, results, steps
 from .models import StepItem, Workflow, WorkflowStep
@@ -13,7 +18,42 @@ from .prompts import BadTemplate
 from .variables import Variables
 
 MOST, PARALLEL = 1_000, 5
-ENDED = (WorkflowStep.COMPLETED, WorkflowStep.FAILED, WorkflowStep.CANCELLED)
+PENDING, RUNNING = UNFINISHED = WorkflowStep.PENDING, WorkflowStep.RUNNING
+
+
+def _step() -> Slot:
+    return Slot("step", models.BigIntegerField())
+
+
+_OF_TASK = Select(lambda: StepItem.objects.filter(step=_step(), task_id=Slot("task"), status=RUNNING).order_by())
+_COUNTS = Columns(
+    lambda: (
+        StepItem.objects.filter(step=_step())
+        .order_by()
+        .values("status")
+        .annotate(count=Count("*"))
+        .values_list("status", "count")
+    )
+)
+# Items start in their order, so that the next one comes after any that has been started.
+_NEXT = Select(
+    lambda: StepItem.objects.filter(
+        step=_step(), status=PENDING, index__gte=Slot("index", models.IntegerField())
+    ).order_by("index")[:1]
+)
+
+_STORE = Update(
+    lambda: StepItem.objects.filter(pk=Slot("pk", models.BigIntegerField())),
+    status=Slot("status"),
+    task_id=Slot("task_id"),
+    attempt=Slot("attempt", models.IntegerField()),
+    result=Slot("result"),
+    error=Slot("error"),
+)
+_PROGRESS = Update(
+    lambda: WorkflowStep.objects.filter(pk=Slot("pk", models.BigIntegerField())),
+    progress=Slot("progress", models.FloatField()),
+)
 
 
 def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
@@ -29,37 +69,49 @@ def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
         steps.complete(step, workflow, {"items": []})
         return
     steps.run(step, workflow)
-    _fill(step, workflow, variables)
+    resume(step, workflow, variables)
 
 
 def task_ended(task: Task, step: WorkflowStep, workflow: Workflow) -> bool:
-    """An item's task has ended; starts the next ones. True where the step has ended with it."""
-    item = StepItem.objects.filter(step=step, task_id=task.pk, status=WorkflowStep.RUNNING).first()
-    if item is None or step.status != WorkflowStep.RUNNING:
+    """An item's task has ended; starts the next one. True where the step has ended with it."""
+    item = _OF_TASK.first(step=step.pk, task=task.pk)
+    if item is None or step.status != RUNNING:
         return False
     inner = step.definition["step"]
     if task.status == Task.FAILED and item.attempt <= int(inner.get("retries", 0)):
-        item.status, item.error = WorkflowStep.PENDING, task.error
+        item.status, item.error = PENDING, task.error
     else:
         item.status, item.error = task.status, task.error
         item.result = results.of(task) if task.status == Task.COMPLETED else None
-    item.save(update_fields=["status", "error", "result"])
-    if workflow.status == Workflow.RUNNING:
-        _fill(step, workflow, Variables(workflow))
-    return _joined(step, workflow)
+    _store(item)
+    first = item.index if item.status == PENDING else item.index + 1
+    return _go_on(step, workflow, Variables(workflow), first=first)
 
 
 def resume(step: WorkflowStep, workflow: Workflow, variables: Variables) -> bool:
-    """Go on after a pause. True where the step has ended meanwhile."""
-    _fill(step, workflow, variables)
-    return _joined(step, workflow)
+    """Start as many as may run at once. True where the step has ended meanwhile."""
+    return _go_on(step, workflow, variables, first=0)
 
 
-def _fill(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
-    items = StepItem.objects.filter(step=step)
-    room = int(step.definition.get("parallel", PARALLEL)) - items.filter(status=WorkflowStep.RUNNING).count()
-    for item in items.filter(status=WorkflowStep.PENDING).order_by("index")[: max(0, room)]:
+def _go_on(step: WorkflowStep, workflow: Workflow, variables: Variables, *, first: int) -> bool:
+    """Fill what room there is with the items from `first` on, and end the step with the last of them."""
+    counts = Counter[str](dict(_COUNTS.all(step=step.pk)))
+    parallel = int(step.definition.get("parallel", PARALLEL))
+    while workflow.status == Workflow.RUNNING and counts[PENDING] and counts[RUNNING] < parallel:
+        item = _NEXT.first(step=step.pk, index=first) or _NEXT.first(step=step.pk, index=0)
+        if item is None:
+            break
+        # One that cannot be started leaves its place to the next.
         _start(item, step, workflow, variables)
+        counts.update({PENDING: -1, item.status: 1})
+        first = item.index + 1
+    left, total = counts[PENDING] + counts[RUNNING], counts.total()
+    if left:
+        step.progress = (total - left) / total
+        _PROGRESS.later(pk=step.pk, progress=step.progress)
+    else:
+        _end(step, workflow)
+    return not left
 
 
 def _start(item: StepItem, step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
@@ -69,20 +121,21 @@ def _start(item: StepItem, step: WorkflowStep, workflow: Workflow, variables: Va
         task = kinds.task_for(step, workflow, inner, prompt=prompt)
     except (BadTemplate, NoAgent) as error:
         item.status, item.error = WorkflowStep.FAILED, str(error)
-        item.save(update_fields=["status", "error"])
+        _store(item)
         return
-    item.status, item.task_id, item.attempt = WorkflowStep.RUNNING, task.pk, item.attempt + 1
-    item.save(update_fields=["status", "task_id", "attempt"])
+    item.status, item.task_id, item.attempt = RUNNING, task.pk, item.attempt + 1
+    _store(item)
     dispatch.submit(task)
 
 
-def _joined(step: WorkflowStep, workflow: Workflow) -> bool:
+def _store(item: StepItem) -> None:
+    result = None if item.result is None else orjson.dumps(item.result).decode()
+    changed = {"status": item.status, "task_id": item.task_id, "attempt": item.attempt, "error": item.error}
+    _STORE.later(pk=item.pk, result=result, **changed, rows=1)
+
+
+def _end(step: WorkflowStep, workflow: Workflow) -> None:
     found = list(StepItem.objects.filter(step=step).order_by("index"))
-    ended = [item for item in found if item.status in ENDED]
-    step.progress = len(ended) / len(found)
-    if len(ended) < len(found):
-        WorkflowStep.objects.filter(pk=step.pk).update(progress=step.progress)
-        return False
     failed = [item for item in found if item.status != WorkflowStep.COMPLETED]
     shown: list[Any] = [item.result for item in found]
     if failed and step.definition["step"].get("onFailure") != "continue":
@@ -90,4 +143,3 @@ def _joined(step: WorkflowStep, workflow: Workflow) -> bool:
         steps.fail(step, workflow, f"item {first.index}: {first.error or first.status}", code="item_failed")
     else:
         steps.complete(step, workflow, {"items": shown, "failed": [item.index for item in failed]})
-    return True

@@ -7,13 +7,25 @@ from django.db import transaction
 
 from agents_app import actions, dispatch
 from agents_app.models import Action, Task
+from taskmaster.core.bundles import bundled
 from taskmaster.core.clock import now
 from taskmaster.core.errors import InvalidState, NotFound, ValidationFailed
 from taskmaster.events.log import record, together
 
 from . import approvals, engine, items, timers
-from .models import StepLink, Workflow, WorkflowStep
+from .models import StepAttempt, StepItem, StepLink, Workflow, WorkflowStep
 from .variables import Variables
+
+# How often a signal looks again whether the step waits by now.
+LOOKS = 3
+# A step that will run as if it never had; its attempts are counted on.
+ANEW: dict[str, Any] = {
+    "status": WorkflowStep.PENDING,
+    "task_id": "",
+    "error_code": "",
+    "progress": 0.0,
+    **dict.fromkeys(("result", "gate", "error", "signal", "wake_at", "started_at", "finished_at")),
+}
 
 
 @transaction.atomic
@@ -24,8 +36,9 @@ def start(workflow: Workflow, **limits: Any) -> None:
     workflow.move_to(
         Workflow.RUNNING, where={"status": Workflow.CREATED}, started_at=moment, deadline_at=deadline, **limits
     )
-    record(workflow.org_id, ("workflow.started", workflow.news()))
-    _go_on(workflow)
+    with bundled(), together():
+        record(workflow.org_id, ("workflow.started", workflow.news()))
+        _go_on(workflow)
 
 
 @transaction.atomic
@@ -39,17 +52,27 @@ def pause(workflow: Workflow) -> None:
 def resume(workflow: Workflow) -> None:
     """Go on; paused time does not count. Raises InvalidState unless it is paused."""
     moment = now()
-    held = engine.locked(workflow.pk)
-    if held is not None and held.deadline_at is not None and held.paused_at is not None:
-        workflow.deadline_at = held.deadline_at + (moment - held.paused_at)
-    workflow.move_to(
-        Workflow.RUNNING, where={"status": Workflow.PAUSED}, resumed_at=moment, deadline_at=workflow.deadline_at
-    )
-    record(workflow.org_id, ("workflow.resumed", workflow.news()))
-    for step in WorkflowStep.objects.filter(workflow=workflow, type="foreach", status=WorkflowStep.RUNNING):
-        if items.resume(step, workflow, Variables(workflow)):
+    if engine.locked(workflow.pk) is None:
+        raise NotFound()
+    workflow.refresh_from_db()
+    deadline = workflow.deadline_at
+    if deadline is not None and workflow.paused_at is not None:
+        deadline += moment - workflow.paused_at
+    workflow.move_to(Workflow.RUNNING, where={"status": Workflow.PAUSED}, resumed_at=moment, deadline_at=deadline)
+    with bundled(), together():
+        record(workflow.org_id, ("workflow.resumed", workflow.news()))
+        _fill_up(workflow)
+        _go_on(workflow)
+
+
+def _fill_up(workflow: Workflow) -> None:
+    """Start the items that could not start while it was paused, and mind the times that go on."""
+    live = WorkflowStep.objects.filter(workflow=workflow, status__in=WorkflowStep.LIVE).order_by("position")
+    for step in live:
+        if step.type == "foreach" and items.resume(step, workflow, Variables(workflow)):
             engine.after(workflow, step)
-    _go_on(workflow)
+        if step.wake_at is not None:
+            timers.wake_at(workflow.pk, step.wake_at)
 
 
 def cancel(workflow: Workflow) -> None:
@@ -63,15 +86,19 @@ def cancel(workflow: Workflow) -> None:
             ("workflow.cancelled", workflow.news(**about)),
             ("workflow.finished", workflow.news(**about, error=None)),
         )
+        engine.tell_of_end(workflow)
     let_go(workflow)
 
 
 def end_steps(workflow: Workflow) -> None:
-    """Cancel the steps that have not ended (its row is held)."""
+    """Cancel the steps that have not ended, with what was tried (its row is held)."""
+    over: dict[str, Any] = {"status": WorkflowStep.CANCELLED, "finished_at": now()}
     left = WorkflowStep.objects.filter(workflow=workflow).exclude(status__in=WorkflowStep.FINISHED)
-    ended = left.update(status=WorkflowStep.CANCELLED, finished_at=now(), wake_at=None)
-    workflow.left -= ended
-    Workflow.objects.filter(pk=workflow.pk).update(left=workflow.left)
+    StepAttempt.objects.filter(step__in=left, finished_at=None).update(**over)
+    StepItem.objects.filter(step__in=left, status__in=items.UNFINISHED).update(status=WorkflowStep.CANCELLED)
+    left.update(**over, wake_at=None)
+    workflow.left = 0
+    Workflow.objects.filter(pk=workflow.pk).update(left=0)
 
 
 def let_go(workflow: Workflow) -> None:
@@ -79,18 +106,24 @@ def let_go(workflow: Workflow) -> None:
 
     After its commit, since a task's end takes its own row before the workflow's. The sweep does the same.
     """
-    for task in Task.objects.filter(workflow_id=workflow.pk, status__in=Task.UNFINISHED):
-        try:
-            dispatch.cancel(task)
-        except InvalidState:
-            continue  # It ended by itself.
-    approvals.give_up(workflow.pk)
+    for task in Task.objects.filter(workflow_id=workflow.pk, status__in=Task.UNFINISHED).order_by("pk"):
+        _let_go(task)
+    approvals.give_up(workflow)
+
+
+@transaction.atomic
+def _let_go(task: Task) -> None:
+    held = Task.objects.filter(pk=task.pk, status__in=Task.UNFINISHED).select_for_update(no_key=True).first()
+    workflow = engine.locked(task.workflow_id or "") if held else None
+    # Retried meanwhile, it has tasks that are wanted.
+    if held is not None and workflow is not None and workflow.status in Workflow.FINISHED:
+        dispatch.cancel(held)
 
 
 def let_go_of_all() -> None:
     """What a process that was killed did not come to."""
     unfinished = Task.objects.filter(status__in=Task.UNFINISHED, workflow_id__isnull=False).values("workflow_id")
-    asked = Action.objects.filter(status=Action.PENDING, workflow_id__isnull=False).values("workflow_id")
+    asked = Action.objects.filter(status=Action.PENDING, kind="approval").exclude(subject="").values("workflow_id")
     for rows in (unfinished, asked):
         for workflow in Workflow.objects.filter(pk__in=rows, status__in=Workflow.FINISHED)[:200]:
             let_go(workflow)
@@ -108,13 +141,13 @@ def retry(workflow: Workflow, from_step: str | None = None) -> None:
     workflow.move_to(Workflow.RUNNING, where={"status": Workflow.FAILED}, **fresh)
     found = list(WorkflowStep.objects.filter(workflow=workflow))
     again = _from(found, from_step) if from_step else {s.pk for s in found if s.status != WorkflowStep.COMPLETED}
-    reset: dict[str, Any] = {"status": WorkflowStep.PENDING, "result": None, "gate": None, "error": None, "error_code": ""}
-    reset |= {"task_id": "", "signal": None, "wake_at": None, "progress": 0.0, "started_at": None, "finished_at": None}
-    WorkflowStep.objects.filter(pk__in=again).update(**reset)
-    workflow.left = WorkflowStep.objects.filter(workflow=workflow).exclude(status__in=WorkflowStep.FINISHED).count()
+    WorkflowStep.objects.filter(pk__in=again).update(**ANEW)
+    # It had ended, so that all the others have.
+    workflow.left = len(again)
     Workflow.objects.filter(pk=workflow.pk).update(left=workflow.left)
-    record(workflow.org_id, ("workflow.started", workflow.news()))
-    _go_on(workflow)
+    with bundled(), together():
+        record(workflow.org_id, ("workflow.started", workflow.news()))
+        _go_on(workflow)
 
 
 def _from(found: list[WorkflowStep], key: str) -> set[int]:
@@ -129,40 +162,39 @@ def _from(found: list[WorkflowStep], key: str) -> set[int]:
 
 
 def signal(workflow: Workflow, step_id: str, *, approved: bool, data: Any, by: str) -> WorkflowStep:
-    """Decide an approval, now or, where it does not wait yet, as soon as it does.
+    """Decide an approval, now or, where it does not wait yet, as soon as it does; the same again changes nothing.
 
-    Raises NotFound where there is no such step, InvalidState where it is decided or the workflow has ended.
+    Raises NotFound where there is no such step, InvalidState where it is decided otherwise or the workflow has ended.
     """
-    step = WorkflowStep.objects.filter(workflow=workflow, key=step_id.replace("\0", ""), type="approval").first()
-    if step is None:
-        raise NotFound("There is no such approval step.")
-    question = approvals.pending(step)
-    if question is not None:
-        actions.decide(question, actions.Verdict(confirmed=approved, by=by, updated_input=data))
-    elif not _keep(step, workflow, {"approved": approved, "data": data}):
-        step.refresh_from_db()
-        raise InvalidState(f"The step is {step.status}.", details=[{"field": "status", "message": step.status}])
-    step.refresh_from_db()
-    return step
+    found = WorkflowStep.objects.filter(workflow=workflow, key=step_id.replace("\0", ""), type="approval")
+    # It may begin to wait, and another may decide it, between a look and what follows from it.
+    for _ in range(LOOKS):
+        step = found.first()
+        if step is None:
+            raise NotFound("There is no such approval step.")
+        question = approvals.pending(step)
+        if question is not None:
+            actions.decide(question, actions.Verdict(confirmed=approved, by=by, updated_input=data))
+            return found.get()
+        if approvals.answer_of(step) is approved or _keep(step, {"approved": approved, "data": data}):
+            return found.get()
+        if step.status in WorkflowStep.FINISHED or step.signal is not None:
+            break
+    raise InvalidState(f"The step is {step.status}.", details=[{"field": "status", "message": step.status}])
 
 
 @transaction.atomic
-def _keep(step: WorkflowStep, workflow: Workflow, decision: dict[str, Any]) -> bool:
-    """Keep a decision that comes before its wait; the first one counts."""
-    held = engine.locked(workflow.pk)
-    early = WorkflowStep.objects.filter(pk=step.pk, status=WorkflowStep.PENDING)
-    if held is None or held.status in Workflow.FINISHED or not early.exists():
+def _keep(step: WorkflowStep, decision: dict[str, Any]) -> bool:
+    """Keep a decision that comes before its wait, unless there is one."""
+    held = engine.locked(step.workflow_id)
+    if held is None or held.status in Workflow.FINISHED:
         return False
-    stored = early.get().signal
-    if stored is not None:
-        return bool(stored == decision)
-    early.update(signal=decision)
-    return True
+    early = WorkflowStep.objects.filter(pk=step.pk, status=WorkflowStep.PENDING, signal=None)
+    return bool(early.update(signal=decision))
 
 
 def _go_on(workflow: Workflow) -> None:
-    with together():
-        engine.advance(workflow.pk)
+    """A running workflow, which is held, does all that it can."""
+    engine.go_on(workflow)
     if workflow.deadline_at:
         timers.wake_at(workflow.pk, workflow.deadline_at)
-    workflow.refresh_from_db()

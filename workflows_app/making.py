@@ -22,6 +22,7 @@ def make(
     context: dict[str, Any],
     step_data: dict[str, Any],
     schedule_id: str | None = None,
+    trigger_id: str | None = None,
 ) -> Workflow:
     """A new workflow, not started. `step_data` has been checked against the template."""
     workflow = Workflow(
@@ -34,6 +35,7 @@ def make(
         total=len(template.steps),
         left=len(template.steps),
         schedule_id=schedule_id,
+        trigger_id=trigger_id,
     )
     insert([workflow])
     definitions, _ = with_overrides(template.steps, step_data)

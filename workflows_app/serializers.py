@@ -7,6 +7,9 @@ from rest_framework import serializers
 from agents_app.models import PRIORITIES
 from taskmaster.api.fields import Choice, Flag, FreeForm, Text, Whole
 
+from . import cron
+from .models import OVERLAPS
+
 
 class TemplateIn(serializers.Serializer[Any]):
     """A template, as the API's description tells it; `definitions.read_template` checks it."""
@@ -52,6 +55,60 @@ class StartIn(serializers.Serializer[Any]):
     """Starting a workflow."""
 
     executionContext = ExecutionContext(required=False, allow_null=True, source="execution_context")
+
+
+class Cron(Text):
+    """A cron expression."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The expression itself."""
+        text = super().to_internal_value(data)
+        try:
+            cron.check(text)
+        except cron.BadCron as bad:
+            raise serializers.ValidationError(str(bad)) from None
+        return text
+
+
+class TimeZone(Text):
+    """A time zone's IANA name."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The name itself."""
+        text = super().to_internal_value(data)
+        if text not in cron.zones():
+            raise serializers.ValidationError("must be the IANA name of a time zone, such as Europe/Berlin")
+        return text
+
+
+class SchedulePatch(serializers.Serializer[Any]):
+    """A change of a schedule: what is not named stays."""
+
+    name = Text(required=False, max_length=200)
+    templateId = Text(required=False, max_length=64, source="template_key")
+    workflowData = WorkflowData(required=False, source="workflow_data")
+    executionContext = ExecutionContext(required=False, source="execution_context")
+    cron = Cron(required=False)
+    timeZone = TimeZone(required=False, source="time_zone")
+    overlap = Choice(OVERLAPS, required=False)
+    enabled = Flag(required=False)
+
+
+class ScheduleIn(SchedulePatch):
+    """A new schedule."""
+
+    templateId = Text(max_length=64, source="template_key")
+    cron = Cron()
+
+
+class TriggerIn(serializers.Serializer[Any]):
+    """A new trigger; without a `secret` one is made."""
+
+    name = Text(required=False, max_length=200)
+    templateId = Text(max_length=64, source="template_key")
+    workflowData = WorkflowData(required=False, source="workflow_data")
+    executionContext = ExecutionContext(required=False, source="execution_context")
+    secret = Text(required=False, allow_null=True, min_length=16, max_length=256)
 
 
 class RetryIn(serializers.Serializer[Any]):

@@ -2,6 +2,9 @@
 
 from celery import shared_task
 
+from taskmaster.core.clock import now
+
+from . import scheduling
 from .waking import sweep as wake_what_is_due
 
 
@@ -9,3 +12,9 @@ from .waking import sweep as wake_what_is_due
 def sweep() -> None:
     """Behind every wake-up."""
     wake_what_is_due()
+
+
+@shared_task(name="workflows.schedules.sweep")
+def run_schedules() -> None:
+    """Start what is due by its schedule."""
+    scheduling.run_due(now())

@@ -84,15 +84,17 @@ def publish(org: Organization, *, key: str, name: str, description: str, steps: 
     """A new template. Raises Conflict where its id is taken."""
     if key in built_in():
         raise Conflict(f"The built-in template {key!r} has this id; choose another one.")
+    version = _next_version(org, key)
     if own(org).filter(key=key).exists():
         raise Conflict(f"There is a template {key!r} already; PUT makes a new version of it.")
-    return _store(org, key=key, name=name, description=description, steps=steps)
+    return _store(org, key=key, version=version, name=name, description=description, steps=steps)
 
 
 def revise(org: Organization, *, key: str, name: str, description: str, steps: list[dict[str, Any]]) -> Template:
     """A new version of the organization's own template. Raises NotFound where it has none of that id."""
+    version = _next_version(org, key)
     require_own(org, key)
-    return _store(org, key=key, name=name, description=description, steps=steps)
+    return _store(org, key=key, version=version, name=name, description=description, steps=steps)
 
 
 def require_own(org: Organization, key: str) -> None:
@@ -101,12 +103,19 @@ def require_own(org: Organization, key: str) -> None:
         raise NotFound()
 
 
-def _store(org: Organization, *, key: str, **fields: Any) -> Template:
-    """Deleted versions keep their numbers: a workflow that was made from one still says which."""
-    last = WorkflowTemplate.objects.filter(org=org, key=key).aggregate(last=Max("version"))["last"] or 0
+def _next_version(org: Organization, key: str) -> int:
+    """Looked up before anything is checked: whoever comes in between has taken it.
+
+    Deleted versions keep their numbers, as a workflow that was made from one still says which.
+    """
+    last = WorkflowTemplate.objects.filter(org=org, key=key.replace("\0", "")).aggregate(last=Max("version"))["last"]
+    return (last or 0) + 1
+
+
+def _store(org: Organization, **fields: Any) -> Template:
     try:
         with transaction.atomic():
-            return of_row(WorkflowTemplate.objects.create(org=org, key=key, version=last + 1, **fields))
+            return of_row(WorkflowTemplate.objects.create(org=org, **fields))
     except IntegrityError:
         raise Conflict("Somebody else has just changed this template.") from None
 

@@ -1,10 +1,13 @@
-"""The routes of templates and workflows."""
+"""The routes of templates, workflows, and what starts them."""
 
 from typing import Any
 
 from django.urls import path
 
+from . import hook_views
+from .schedule_views import ScheduleViewSet
 from .template_views import TemplateViewSet
+from .trigger_views import TriggerViewSet
 from .views import WorkflowViewSet
 
 MANY: dict[str, Any] = {"get": "list", "post": "create"}
@@ -22,4 +25,12 @@ urlpatterns = [
         for verb in ("start", "pause", "resume", "cancel", "retry", "signal")
     ),
     path("workflows/<str:pk>/graph", WorkflowViewSet.as_view({"get": "graph"})),
+    path("schedules", ScheduleViewSet.as_view(MANY)),
+    path(
+        "schedules/<str:pk>",
+        ScheduleViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+    ),
+    path("triggers", TriggerViewSet.as_view(MANY)),
+    path("triggers/<str:pk>", TriggerViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
+    path("hooks/<str:pk>", hook_views.receive),
 ]

@@ -18,12 +18,17 @@ from taskmaster.core.prepared import Select, Slot
 from . import lifecycle, shown
 from .estimates import estimated_duration
 from .launching import limits_of, made_from
-from .models import Workflow, WorkflowStep
+from .models import Workflow
 from .serializers import RetryIn, SignalIn, StartIn, WorkflowIn
 from .template_store import find
 
 WORKFLOW = Select(lambda: Workflow.objects.filter(pk=Slot("pk"), org=Slot("org")))
-FILTERS = {"status": "status", "templateId": "template_key"}
+FILTERS = {
+    "status": "status",
+    "templateId": "template_key",
+    "scheduleId": "schedule_id",
+    "triggerId": "trigger_id",
+}
 FORMATS = {"svg": "image/svg+xml", "mermaid": "text/plain"}
 _GRAPH = {(200, kind): OpenApiTypes.STR for kind in FORMATS.values()} | {"default": envelope()}
 
@@ -34,7 +39,7 @@ class WorkflowViewSet(ApiViewSet):
     bodies = {"create": WorkflowIn, "start": StartIn, "retry": RetryIn, "signal": SignalIn}
 
     def list(self, request: Request) -> Reply:
-        """Newest first; `status` and `templateId` narrow it."""
+        """Newest first; `status`, `templateId`, `scheduleId` and `triggerId` narrow it."""
         if "status" in request.GET and request.GET["status"] not in Workflow.STATUSES:
             raise ValidationFailed.of("status", f"one of {', '.join(Workflow.STATUSES)}")
         narrowed = {
@@ -96,7 +101,7 @@ class WorkflowViewSet(ApiViewSet):
         step = lifecycle.signal(workflow, body["step_id"], approved=body["approved"], data=body.get("data"), by=by)
         return reply({"message": "Signal accepted", "step": step.public()})
 
-    @extend_schema(parameters=[OpenApiParameter("format", enum=list(FORMATS))], responses=_GRAPH)
+    @extend_schema(parameters=[OpenApiParameter("format", enum=[*FORMATS])], responses=_GRAPH)
     def graph(self, request: Request, pk: str) -> HttpResponse:
         """Its picture: SVG, or with `format=mermaid` Mermaid text."""
         workflow = self.find(WORKFLOW, pk)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from celery import Celery
+from celery import Celery, chain
 from kombu.transport import TRANSPORT_ALIASES
 
 from bench.jobs import spread
@@ -23,6 +23,7 @@ _broker.loader.exec_module(sys.modules["memory_broker"])
 TRANSPORT_ALIASES["in-process"] = "memory_broker:Transport"
 REDIS = os.environ.get("BARE_REDIS", "")
 QUEUE = os.environ.get("BARE_QUEUE", "bare")
+STEPS = 5  # of a chain
 
 app = Celery("bare", broker=REDIS or "in-process://localhost/", backend=REDIS or None)
 app.conf.update(
@@ -68,15 +69,35 @@ def measure(burst: int, single: int) -> dict[str, Any]:
     return spread(latencies) | {"perSecond": rate}
 
 
+def chains(clients: int, count: int) -> dict[str, Any]:
+    """So many clients, each of which runs chains of five tasks one after the other: how long each chain took."""
+    left, latencies = iter(range(count)), []
+
+    def work() -> None:
+        for _ in left:
+            begun = time.perf_counter()
+            wait([chain(noop.si() for _ in range(STEPS)).apply_async()])
+            latencies.append(time.perf_counter() - begun)
+
+    begun = time.perf_counter()
+    workers = [threading.Thread(target=work) for _ in range(clients)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return spread(latencies) | {"perSecond": count / (time.perf_counter() - begun)}
+
+
 def main() -> None:
-    """Answer lines of `burst single`; without Redis the worker runs in here, as the product's does."""
+    """Answer lines of `burst single`, or of `chains clients count`; without Redis the worker runs in here, as the product's does."""
     if not REDIS:
         worker = app.WorkController(app=app, pool="threads", concurrency=4, queues=[QUEUE], loglevel=None)
         threading.Thread(target=worker.start, daemon=True).start()
     wait([noop.apply_async()])
     for line in sys.stdin:
-        burst, single = map(int, line.split())
-        sys.stdout.write(orjson.dumps(measure(burst, single)).decode() + "\n")
+        *what, first, second = line.split()
+        answer = chains(int(first), int(second)) if what else measure(int(first), int(second))
+        sys.stdout.write(orjson.dumps(answer).decode() + "\n")
         sys.stdout.flush()
     os._exit(0)
 

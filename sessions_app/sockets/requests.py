@@ -10,7 +10,8 @@ from agents_app.models import Action
 from agents_app.serializers import ConfirmIn
 from sessions_app import talking
 from sessions_app.models import Session
-from sessions_app.serializers import MessageIn
+from sessions_app.serializers import MessageIn, SignalIn
+from taskmaster.core import subscriptions
 from taskmaster.core.errors import BadRequest, NotFound, ValidationFailed
 from taskmaster.orgs.models import ApiToken
 
@@ -60,10 +61,7 @@ def _say(token: ApiToken, session_id: str, body: dict[str, Any]) -> str:
 async def confirm(socket: "SocketConsumer", frame: Frame) -> Frame:
     """Decide an action."""
     assert socket.token is not None
-    action_id = frame.get("actionId")
-    if not isinstance(action_id, str) or not 0 < len(action_id) <= LONGEST_ID:
-        raise ValidationFailed.of("actionId", "an action's id")
-    body = checked(ConfirmIn, frame)
+    action_id, body = _id(frame, "actionId"), checked(ConfirmIn, frame)
     action = await in_pool(partial(_decide, socket.token, action_id, body))
     return {"type": "confirmed", "actionId": action.pk, "status": action.status, "action": action.public()}
 
@@ -77,7 +75,19 @@ def _decide(token: ApiToken, action_id: str, body: dict[str, Any]) -> Action:
 
 async def signal(socket: "SocketConsumer", frame: Frame) -> Frame:
     """Decide a workflow's approval step."""
-    raise NotFound("There is no such workflow.")
+    token = socket.token
+    assert token is not None
+    workflow_id, body = _id(frame, "workflowId"), checked(SignalIn, frame)
+    about = {"org_id": token.org_id, "workflow_id": workflow_id, "by": f"{token.name} ({token.pk})"}
+    step = await in_pool(partial(subscriptions.signal, **about, **{"data": None} | body))
+    return {"type": "signalled", "workflowId": workflow_id, "step": step}
+
+
+def _id(frame: Frame, name: str) -> str:
+    found = frame.get(name)
+    if not isinstance(found, str) or not 0 < len(found) <= LONGEST_ID:
+        raise ValidationFailed.of(name, "an id")
+    return found
 
 
 def session_of(token: ApiToken, session_id: str) -> Session:

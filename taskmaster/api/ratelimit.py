@@ -40,6 +40,11 @@ def count_token(request: HttpRequest, token: ApiToken) -> Usage:
     return _count(request, "token", token.pk, rate)
 
 
+def count_hook(request: HttpRequest, hook_id: str, rate: str) -> Usage:
+    """Count a signed delivery to this hook: its organization's own rate, else the default."""
+    return _count(request, "hook", hook_id, rate or settings.RATE_LIMIT_AUTHENTICATED)
+
+
 def count_address(request: HttpRequest) -> Usage:
     """Count a request without a valid token, by the client's address."""
     return _count(request, "address", client_address(request), settings.RATE_LIMIT_ANONYMOUS)

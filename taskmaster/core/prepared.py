@@ -17,6 +17,8 @@ from django.db.models import Expression, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import UpdateQuery
 
+from . import bundles
+
 M = TypeVar("M", bound=models.Model)
 
 
@@ -53,10 +55,21 @@ class _Prepared:
                 self._sql = sql
 
     def _run(self, cursor: Any, values: dict[str, Any]) -> None:
+        filled = self._filled(values)
+        cursor.execute(self._sql, filled)
+
+    def _filled(self, values: dict[str, Any]) -> list[Any]:
         if not self._sql:
             self._prepare()
-        filled = [_adapted(values[p.name]) if isinstance(p, Slot) else p for p in self._parameters]
-        cursor.execute(self._sql, filled)
+        return [_adapted(values[p.name]) if isinstance(p, Slot) else p for p in self._parameters]
+
+    def _statement(self, values: dict[str, Any]) -> bundles.Statement:
+        filled = self._filled(values)
+        return bundles.Statement(self._sql, filled)
+
+    def _read(self, cursor: Any) -> list[Any]:
+        """What a cursor that has run it holds."""
+        raise NotImplementedError
 
 
 def _adapted(value: Any) -> Any:
@@ -74,7 +87,10 @@ class Select(_Prepared, Generic[M]):
         """The rows."""
         with connection.cursor() as cursor:
             self._run(cursor, values)
-            rows = cursor.fetchall()
+            return self._read(cursor)
+
+    def _read(self, cursor: Any) -> list[M]:
+        rows = cursor.fetchall()
         if self._converters and rows:
             rows = self._compiler.apply_converters(rows, self._converters)
         return [self._instance(row) for row in rows]
@@ -114,7 +130,10 @@ class Columns(_Prepared):
         """The rows, as the driver gives them: JSON is text, and on SQLite a time is text too."""
         with connection.cursor() as cursor:
             self._run(cursor, values)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return self._read(cursor)
+
+    def _read(self, cursor: Any) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
     def each(self, **values: Any) -> Iterator[tuple[Any, ...]]:
@@ -148,6 +167,11 @@ class Update(_Prepared):
             self._run(cursor, values)
             return int(cursor.rowcount)
 
+    def later(self, *, rows: int | None = None, **values: Any) -> None:
+        """Run it in its turn (see bundles). Raises WrongCount where it must change so many rows and does not."""
+        filled = self._filled(values)
+        bundles.run_later(self._sql, filled, rows=rows)
+
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run it; returns the `returning` columns of the one row as they are now, or None where there was none."""
         with connection.cursor() as cursor:
@@ -165,18 +189,36 @@ class Update(_Prepared):
         return sql, parameters
 
 
+Asked = tuple["Select[Any] | Columns", dict[str, Any]]
+
+
+def ask(*asked: Asked) -> list[list[Any]]:
+    """The rows of several queries that travel together, in their order; each sees what those before it have done."""
+    if not bundles.travels_in_bundles():
+        return [query.all(**values) for query, values in asked]
+    cursor = bundles.run([query._statement(values) for query, values in asked])
+    found = []
+    for query, _ in asked:
+        found.append(query._read(cursor))
+        cursor.nextset()
+    return found
+
+
 _inserts: dict[type[models.Model], tuple[str, str, list[Any]]] = {}
+# SQLite takes no more values than that in one statement.
+MOST_VALUES = 32_000
 
 
 def insert(rows: Iterable[models.Model]) -> None:
-    """Insert new rows of one model by one statement, without signals; a key that the database makes is not read."""
+    """Insert new rows of one model by one statement, or a few; without signals, and a key that is made is not read."""
     found = list(rows)
     if not found:
         return
     head, tuple_, fields = _inserts.get(type(found[0])) or _prepare_insert(type(found[0]))
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in found for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(head + ", ".join([tuple_] * len(found)), values)
+    at_once = MOST_VALUES // len(fields)
+    for some in (found[start : start + at_once] for start in range(0, len(found), at_once)):
+        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in some for field in fields]
+        bundles.run_later(head + ", ".join([tuple_] * len(some)), values)
     for row in found:
         row._state.adding = False
         row._state.db = connection.alias

@@ -24,6 +24,8 @@ RESUMED_WAITS: dict[str, str] = {"message": "sessions_app.waiting.resume"}
 # Who knows how many tasks of a session may run at once, how many tokens they may use, and what its agents may do.
 SESSION_LIMITS = "sessions_app.lifecycle.limits_of"
 PERMISSION_MODE = "sessions_app.lifecycle.permission_mode"
+# Who decides a workflow's approval step.
+SIGNAL = "workflows_app.signals.signal"
 
 
 def notify(happened: str, subject: Any) -> None:
@@ -59,3 +61,11 @@ def permission_mode(session_id: str) -> str:
     """default, acceptEdits or plan."""
     mode: str = import_string(PERMISSION_MODE)(session_id)
     return mode
+
+
+def signal(*, org_id: str, workflow_id: str, step_id: str, approved: bool, data: Any, by: str) -> dict[str, Any]:
+    """Decide an approval step of a workflow: the step as it is then. Raises NotFound or InvalidState."""
+    step: dict[str, Any] = import_string(SIGNAL)(
+        org_id=org_id, workflow_id=workflow_id, step_id=step_id, approved=approved, data=data, by=by
+    )
+    return step

@@ -8,7 +8,7 @@ anything twice or out of order, nothing is queued for anybody, and one that is s
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
 
 from taskmaster.core.wakeups import hub
@@ -129,12 +129,8 @@ def _given(subscriber: Subscriber, found: list[Item]) -> bool:
     """Whether it took them all and wants more."""
     # One that came while the others were behind what it had seen already.
     fresh = found if found[0].sequence > subscriber.cursor else [i for i in found if i.sequence > subscriber.cursor]
-    if not fresh:
-        return True
     try:
-        if fresh[0].sequence != subscriber.cursor + 1:
-            subscriber.gap()
-        return subscriber.take(fresh)
+        return all(_taken(subscriber, run) for run in _runs(fresh))
     except ConnectionError:
         return False
     except Exception:
@@ -143,6 +139,24 @@ def _given(subscriber: Subscriber, found: list[Item]) -> bool:
             subscriber.gap()
         subscriber.cursor = fresh[-1].sequence  # Not the same again for ever.
         return False
+
+
+def _taken(subscriber: Subscriber, run: list[Item]) -> bool:
+    if run[0].sequence != subscriber.cursor + 1:
+        subscriber.gap()
+    return subscriber.take(run)
+
+
+def _runs(found: list[Item]) -> Iterator[list[Item]]:
+    """Cut where something is missing between two."""
+    start = 0
+    if found and found[-1].sequence - found[0].sequence != len(found) - 1:
+        for end in range(1, len(found)):
+            if found[end].sequence != found[end - 1].sequence + 1:
+                yield found[start:end]
+                start = end
+    if found:
+        yield found[start:] if start else found
 
 
 class Feed:

@@ -15,6 +15,9 @@ from .models import Event
 
 News = tuple[str, dict[str, Any]]
 
+# No database takes any number of values in one statement.
+AT_ONCE = 1000
+
 # What the tests ask of every event before it is written: that its data is what the catalogue says.
 checks: list[Callable[[str, dict[str, Any]], None]] = []
 
@@ -58,6 +61,7 @@ def together() -> Iterator[None]:
 
 
 def _write(events: list[Event]) -> None:
-    insert(events)
+    for start in range(0, len(events), AT_ONCE):
+        insert(events[start : start + AT_ONCE])
     if events:
         transaction.on_commit(relay.wake)

@@ -9,6 +9,7 @@ from taskmaster.core.database import keep_healthy
 
 from . import items
 from .items import Item
+from .past import Past
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Database:
     def __init__(self) -> None:
         self._for_news = ThreadPoolExecutor(1, thread_name_prefix="event-feed")
         self._for_past = ThreadPoolExecutor(2, thread_name_prefix="event-past")
+        self._past = Past(lambda org_id, after: _in(self._for_past, lambda: items.after(org_id, after)))
 
     async def news(self, org_id: str, after: int) -> list[Item]:
         """The next events, for all who keep up."""
@@ -44,7 +46,7 @@ class Database:
 
     async def past(self, org_id: str, after: int) -> list[Item]:
         """The next events, for one who is behind."""
-        return await _in(self._for_past, lambda: items.after(org_id, after))
+        return await self._past.after(org_id, after)
 
     async def newest(self, org_ids: list[str]) -> dict[str, int]:
         """The sequence of each organization's last event."""

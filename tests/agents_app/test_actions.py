@@ -56,6 +56,7 @@ def test_a_question_is_a_row_and_its_task_waits(alice, org, world, task):
         "sessionId": world["session"],
         "taskId": task.pk,
         "messageId": None,
+        "workflowId": None,
         "createdAt": shown["createdAt"],
         "expiresAt": shown["expiresAt"],
         "decidedAt": None,

@@ -125,6 +125,24 @@ def test_denied_its_work_fails_with_the_reason(alice, org, world, session):
     assert alice.get(f"/agents/{world['agent']}").json()["agent"]["status"] != "error"
 
 
+@pytest.mark.parametrize(("confirmed", "status"), [(True, "queued"), (False, "failed")])
+def test_a_whole_backlog_is_moved_some_at_a_time_and_each_told_once(
+    alice, org, world, session, monkeypatch, confirmed, status
+):
+    monkeypatch.setattr(budgets, "AT_ONCE", 2)
+    world.submit(sessionId=session)
+    answer(world["agent"], tokens_used=12)
+    tasks = [world.submit(sessionId=session) for _ in range(5)]
+    claim(world["agent"], 5)
+    alice.post(f"/tasks/{tasks.pop()}/cancel")
+    before = len(told(org, f"task.{status}"))
+    assert confirm(alice, confirmed=confirmed).status_code == 200
+    assert {(t.status, t.waits_for) for t in Task.objects.filter(pk__in=tasks)} == {
+        (status, "" if confirmed else session)
+    }
+    assert sorted(data["taskId"] for _, data in told(org, f"task.{status}")[before:]) == sorted(tasks)
+
+
 def test_a_budget_changed_in_another_way_releases_what_waits(alice, org, world, session):
     world.submit(sessionId=session)
     answer(world["agent"], tokens_used=12)

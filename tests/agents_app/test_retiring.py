@@ -4,6 +4,7 @@ import pytest
 
 from agents_app import leases, retiring, routing
 from agents_app.models import Agent, Task
+from taskmaster.core.clock import now
 from tests.api.working import claim, told
 from tests.api.world import World
 
@@ -24,8 +25,8 @@ def routed(alice):
     return alice.post("/tasks", {"type": "t", "description": "d", **CODE}).json()["taskId"]
 
 
-def pinned(alice, agent):
-    return alice.post(f"/agents/{agent}/tasks", {"type": "t", "description": "d"}).json()["taskId"]
+def pinned(alice, agent, **fields):
+    return alice.post(f"/agents/{agent}/tasks", {"type": "t", "description": "d", **fields}).json()["taskId"]
 
 
 def agent_of(task):
@@ -79,6 +80,40 @@ def test_a_deleted_agents_routed_tasks_go_on_elsewhere(alice, pair):
     alice.delete(f"/agents/{first}")
     assert (agent_of(moved), Task.objects.get(pk=moved).status) == (second, "queued")
     assert Task.objects.get(pk=lost).status == "cancelled"
+
+
+def test_the_sweep_clears_what_a_deleted_agent_has_left(alice, pair, monkeypatch):
+    monkeypatch.setattr(retiring, "AT_ONCE", 2)
+    first, second = pair
+    alice.post(f"/agents/{second}/pause")
+    moved = [routed(alice) for _ in range(3)]
+    mine = [pinned(alice, first) for _ in range(4)]
+    alice.post(f"/agents/{second}/resume")
+    alice.delete(f"/agents/{first}")
+    for _ in range(4):
+        retiring.finish()
+    assert {agent_of(task) for task in moved} == {second}
+    assert {Task.objects.get(pk=task).status for task in moved} == {"queued"}
+    assert {Task.objects.get(pk=task).status for task in mine} == {"cancelled"}
+
+
+def test_of_a_deleted_agents_work_what_runs_is_stopped_first(alice, pair, monkeypatch):
+    monkeypatch.setattr(retiring, "AT_ONCE", 1)
+    first, _ = pair
+    waiting = pinned(alice, first)
+    urgent = pinned(alice, first, priority="urgent")
+    claim(first, 1)
+    alice.delete(f"/agents/{first}")
+    assert Task.objects.get(pk=urgent).status == "cancelled"
+    assert Task.objects.get(pk=waiting).status == "queued"
+
+
+def test_work_that_came_in_while_its_agent_was_deleted_is_cancelled(alice, pair):
+    first, _ = pair
+    late = pinned(alice, first)
+    Agent.objects.filter(pk=first).update(deleted_at=now())
+    retiring.finish()
+    assert Task.objects.get(pk=late).status == "cancelled"
 
 
 def test_only_an_agent_with_the_capabilities_takes_over(alice, pair):

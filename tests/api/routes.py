@@ -31,6 +31,23 @@ KINDS: dict[str, list[Any]] = {
     "identifier": ["", None, True, 5, 1.5, [], {}, ["x"], "A", "a b", "a/b", "é", "a\n", "a.b", "x" * 65],
     "steps": [None, True, 5, 1.5, "x", "", {}, {"0": {}}, [], [{}] * 1001],
     "limit": [True, 1.5, "5", "", [], {}, [5], 0, -1, 999, 2**53 - 1],
+    "cron": [
+        "",
+        None,
+        True,
+        5,
+        [],
+        {},
+        "x",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "0 0 30 2 *",
+        "* " * 99,
+        "@reboot",
+    ],
+    "zone": ["", None, True, 5, [], {}, "x", "europe/berlin", "Europe", "../UTC", "UTC+2", "Factory", "x" * 300],
+    "secret": ["", True, 5, [], {}, "x" * 15, "x" * 257],
     "flag": [None, "true", 1, 0, "", [], {}],
     "note": [None, True, 5, [], {}],
     "moment": [True, 5, "", "tomorrow", "2100-01-01", "2100-01-01T00:00:00", "2100-13-01T00:00:00Z", LONG_AGO, [], {}],
@@ -130,6 +147,13 @@ EXECUTION = {
     "executionContext.timeout": "limit?",
     "executionContext.notifications": "flag",
 }
+# Of what starts workflows by itself.
+STARTED = (
+    {"name": "text", "templateId": "text"}
+    | {name: kind if "." in name else "object" for name, kind in WORKFLOW_DATA.items()}
+    | {name: kind if "." in name else "object" for name, kind in EXECUTION.items()}
+)
+SCHEDULE = STARTED | {"cron": "cron", "timeZone": "zone", "overlap": "choice", "enabled": "flag"}
 
 
 def session_body(world: World) -> dict[str, Any]:
@@ -208,6 +232,17 @@ def workflow_body(world: World) -> dict[str, Any]:
 def start_body(world: World) -> dict[str, Any]:
     """Every field of a workflow's start."""
     return {"executionContext": {"priority": "high", "timeout": 7_200_000, "notifications": True}}
+
+
+def schedule_body(world: World) -> dict[str, Any]:
+    """Every field of a schedule."""
+    when = {"cron": "*/15 8-18 * * MON-FRI", "timeZone": "Europe/Berlin", "overlap": "queue", "enabled": True}
+    return {"name": "Every morning"} | workflow_body(world) | start_body(world) | when
+
+
+def trigger_body(world: World) -> dict[str, Any]:
+    """Every field of a trigger."""
+    return {"name": "Pushes", "secret": "a-secret-of-some-length"} | workflow_body(world) | start_body(world)
 
 
 def token_body(world: World) -> dict[str, Any]:
@@ -401,7 +436,7 @@ ROUTES = [
         required=("name", "steps"),
     ),
     Route("DELETE", "/workflow-templates/{template}", "write"),
-    Route("GET", "/workflows", "read", items="workflows", filters=("status", "templateId")),
+    Route("GET", "/workflows", "read", items="workflows", filters=("status", "templateId", "scheduleId", "triggerId")),
     Route(
         "POST",
         "/workflows",
@@ -435,10 +470,45 @@ ROUTES = [
         fields={"stepId": "text", "approved": "flag", "data": "object?"},
         required=("stepId", "approved"),
     ),
+    Route("GET", "/schedules", "read", items="schedules"),
+    Route(
+        "POST",
+        "/schedules",
+        "write",
+        201,
+        schedule_body,
+        fields=SCHEDULE,
+        required=("templateId", "cron"),
+        foreign={"templateId": "template"},
+    ),
+    Route("GET", "/schedules/{schedule}", "read"),
+    Route(
+        "PATCH",
+        "/schedules/{schedule}",
+        "write",
+        200,
+        schedule_body,
+        fields=SCHEDULE,
+        foreign={"templateId": "template"},
+    ),
+    Route("DELETE", "/schedules/{schedule}", "write"),
+    Route("GET", "/triggers", "read", items="triggers"),
+    Route(
+        "POST",
+        "/triggers",
+        "write",
+        201,
+        trigger_body,
+        fields=STARTED | {"secret": "secret?"},
+        required=("templateId",),
+        foreign={"templateId": "template"},
+    ),
+    Route("GET", "/triggers/{trigger}", "read"),
+    Route("DELETE", "/triggers/{trigger}", "write"),
 ]
 
-# Answered without a token, whatever they are sent.
-OPEN = ("/health", "/livez", "/readyz", "/metrics")
+# Answered without a token; a hook's callers sign instead.
+OPEN = ("/health", "/livez", "/readyz", "/metrics", "/hooks/{}")
 
 LISTS = [route for route in ROUTES if route.items]
 WRITES = [route for route in ROUTES if route.takes_body]

@@ -117,6 +117,10 @@ def test_another_lists_cursor_is_refused(route, alice):
         assert world.put("another")
         assert world.workflow
         assert world.create()
+        assert world.schedule
+        assert world.plan()
+        assert world.trigger
+        assert world.hook()
         logs.write(Task.objects.get(pk=world.task), ["one", "two"])
     relay.drain()
     paths = {str(other): worlds[0].path(other.path) for other in LISTS}

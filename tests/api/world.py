@@ -146,7 +146,23 @@ class World:
         self._made(f"/workflows/{self.running_workflow}/signal", {"stepId": "ask", "approved": False})
         return self.running_workflow
 
-    def path(self, template: str, **instead: str) -> str:
+    @cached_property
+    def schedule(self) -> str:
+        return self.plan()
+
+    def plan(self) -> str:
+        """Another schedule of the template; its id."""
+        return self._made("/schedules", {"templateId": self.template, "cron": "0 6 * * *"})["schedule"]["id"]
+
+    @cached_property
+    def trigger(self) -> str:
+        return self.hook()
+
+    def hook(self) -> str:
+        """Another trigger of the template; its id."""
+        return self._made("/triggers", {"templateId": self.template})["trigger"]["id"]
+
+    def path(self, template: str, /, **instead: str) -> str:
         """The template's path with this world's ids, or with others given by name."""
         return fill(template, self) if not instead else fill(template, {**self.ids(template), **instead})
 

@@ -31,6 +31,7 @@ PENDING = {
     "tool": None,
     "risk": "high",
     "sessionId": None,
+    "workflowId": None,
     "taskId": None,
     "messageId": None,
     "input": {},

@@ -44,6 +44,14 @@ def read(alice, query=""):
     return [(event["sequence"], event["eventType"]) for event in document["events"]]
 
 
+def test_more_events_than_one_statement_takes_are_written_in_order(quiet, monkeypatch):
+    monkeypatch.setattr("taskmaster.events.log.AT_ONCE", 2)
+    kinds = ["task.queued", "task.started", "task.progress", "task.retrying", "task.failed"]
+    write(quiet.org, *kinds)
+    relay.drain()
+    assert read(quiet) == list(enumerate(kinds, 1))
+
+
 @pytest.mark.parametrize("kind", ["task.exploded", "", "task", "task.*", "message.delta", "Task.queued"])
 def test_an_unknown_type_cannot_be_written(quiet, kind):
     with pytest.raises(ValueError, match="catalogue"):

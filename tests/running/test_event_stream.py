@@ -199,7 +199,7 @@ def test_the_end_of_the_server_ends_streams_whole_and_nothing_is_lost(cast: Cast
         began = time.monotonic()
         assert [list(told.events()), list(idle.events())] == [[], []]
         assert {live.processes[name].wait(20) for name in live.names("web")} == {0}
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 15
         stuck.close()
         live.start()
         missed = [session(client) for _ in range(3)]

@@ -26,7 +26,8 @@ SECONDS = 2.0
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """One worker with few places."""
-    with installation(tmp_path_factory.mktemp("fairness"), TASKMASTER_MAX_RUNNING=str(PLACES)) as live:
+    few = {"TASKMASTER_MAX_RUNNING": str(PLACES), "TASKMASTER_DB_POOL": "8"}
+    with installation(tmp_path_factory.mktemp("fairness"), **few) as live:
         yield live.start()
 
 

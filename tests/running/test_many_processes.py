@@ -74,7 +74,7 @@ class Race:
 
     def _post(self, what: tuple[str, int]) -> str:
         content, number = what
-        body = {"type": "race", "description": content}
+        body = {"type": self.word, "description": content}
         everybody = [*self.of_runners, *self.others]
         if number % 4:
             return self._task(f"/agents/{everybody[number % len(everybody)]}/tasks", body)
@@ -88,7 +88,7 @@ class Race:
     def _unfinished(self) -> int:
         found = 0
         for status in ("queued", "running", "waiting"):
-            page = self.cast.client.get("/tasks", params={"type": "race", "status": status, "limit": 1})
+            page = self.cast.client.get("/tasks", params={"type": self.word, "status": status, "limit": 1})
             found += page.raise_for_status().json()["pagination"]["total"]
         return found
 

@@ -123,11 +123,32 @@ async def socket(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.close"})
         return
     await send({"type": "websocket.accept"})
+    if scope["path"] == "/frames":
+        await frames(scope)
     if scope["path"] == "/deaf":
         await asyncio.sleep(60)
     while (message := await receive())["type"] != "websocket.disconnect":
         await converse(message, send)
     facts["closed"] = message["code"]
+
+
+async def frames(scope: Any) -> None:
+    """Number so many frames of such a size, every third one autobahn's own, and close."""
+    size, count = map(int, scope["query_string"].split(b","))
+    socket, full = scope["extensions"]["taskmaster"]["socket"], 0
+    for number in range(count):
+        payload = f"{number:06}".ljust(size, ".")
+        if number % 3 == 0:
+            socket.serverSend(payload)
+        else:
+            full += not socket.write_frames(b"\x81\x7e" + size.to_bytes(2, "big") + payload.encode())
+        if size < 1000:
+            await asyncio.sleep(0)
+    socket.serverClose(4000)
+    try:
+        socket.write_frames(b"\x81\x00")
+    except ConnectionError:
+        facts["frames"] = {"size": size, "full": full, "refused after the close": True}
 
 
 async def converse(message: Any, send: Any) -> None:

@@ -1,5 +1,6 @@
 """Workflows driven by hand: no worker runs beside the in-process tests."""
 
+from itertools import count
 from typing import Any
 
 from agents_app import leases
@@ -19,6 +20,9 @@ def step(id: str, type: str, *needs: str, **more: Any) -> dict[str, Any]:
     return {"id": id, "name": id.title(), "type": type, "dependsOn": list(needs)} | more
 
 
+_NUMBERS = count(1)
+
+
 class Runs:
     """One organization's workflows, and the only agent that works them."""
 
@@ -27,15 +31,17 @@ class Runs:
         body = {"name": "worker", "type": "custom", "backend": "echo", "maxConcurrentTasks": 100}
         self.agent = person.post("/agents", body).json()["agent"]["id"]
         Agent.objects.filter(org=person.org, internal=False).exclude(pk=self.agent).delete()
-        self._count = 0
+
+    def template(self, *steps: dict[str, Any]) -> str:
+        """A new template with these steps; its id."""
+        template = {"id": f"t{next(_NUMBERS)}", "name": "T", "steps": list(steps)}
+        answer = self.person.post("/workflow-templates", template)
+        assert answer.status_code == 201, answer.json()
+        return str(template["id"])
 
     def made(self, *steps: dict[str, Any], **data: Any) -> str:
         """A new workflow of a new template with these steps."""
-        self._count += 1
-        template = {"id": f"t{self._count}", "name": "T", "steps": list(steps)}
-        answer = self.person.post("/workflow-templates", template)
-        assert answer.status_code == 201, answer.json()
-        body = {"templateId": template["id"], "workflowData": {"name": "W", **data}}
+        body = {"templateId": self.template(*steps), "workflowData": {"name": "W", **data}}
         answer = self.person.post("/workflows", body)
         assert answer.status_code == 201, answer.json()
         return str(answer.json()["workflowId"])

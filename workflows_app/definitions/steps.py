@@ -44,7 +44,7 @@ def read_step(step: Any, place: Place) -> Step:
         place.wrong("must be an object")
         return {}
     found = members(step, members_of(step.get("type")), place)
-    either = EITHER.get(found.get("type", ""), ())
+    either = EITHER.get(str(step.get("type")), ())
     if either and sum(name in found for name in either) != 1:
         place.wrong(f"must have exactly one of {' and '.join(either)}")
     return found

@@ -53,7 +53,9 @@ class Workflow(StateMachine):
     total = models.PositiveIntegerField(default=0)
     left = models.PositiveIntegerField(default=0)
     error = models.TextField(null=True)
+    # What started it, where that was nobody over REST.
     schedule_id = models.CharField(max_length=LENGTH, null=True, blank=True)
+    trigger_id = models.CharField(max_length=LENGTH, null=True, blank=True)
     created_at = models.DateTimeField(default=now)
     started_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
@@ -66,6 +68,12 @@ class Workflow(StateMachine):
             models.Index(fields=["org", "-id"], name="workflow_of_org"),
             models.Index(fields=["org", "status", "-id"], name="workflow_by_status"),
             models.Index(fields=["org", "template_key", "-finished_at"], name="workflow_history"),
+            models.Index(
+                fields=["schedule_id", "status", "id"],
+                name="workflow_of_schedule",
+                condition=Q(schedule_id__isnull=False),
+            ),
+            models.Index(fields=["finished_at"], name="workflow_age", condition=Q(finished_at__isnull=False)),
             models.Index(fields=["deadline_at"], name="workflow_deadline", condition=Q(status="running")),
             models.Index(fields=["id"], name="workflow_running", condition=Q(status="running")),
         ]
@@ -98,6 +106,8 @@ class Workflow(StateMachine):
             "status": self.status,
             "progress": self.progress,
             "error": self.error,
+            "scheduleId": self.schedule_id,
+            "triggerId": self.trigger_id,
             "context": self.context,
             "stepData": self.step_data,
             "executionContext": {

@@ -1,11 +1,13 @@
 """Reads templates and expressions into Jinja2's syntax tree. Jinja2 is used for nothing but this."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -15,6 +17,8 @@ from .values import bounded, is_number
 MAX_CHARACTERS = 262_144
 # A tree this deep is walked with a few hundred of Python's frames.
 MAX_DEPTH = 60
+# Reading that many takes a few tenths of a second; what people write has some hundred.
+MAX_TOKENS = 20_000
 # What opens something in Jinja2; a text without any is its own rendering.
 MARKS = ("{{", "{%", "{#")
 UNWELCOME = re.compile("[\0\ud800-\udfff]")
@@ -22,9 +26,22 @@ TOO_DEEP = f"it is nested more than {MAX_DEPTH} deep"
 
 _Tree = TypeVar("_Tree", bound=nodes.Node)
 _CACHED_CHARACTERS = 2_000
+
+
+class _Bounded(Extension):
+    """Stops the reading of an endless template early."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
+        """The same tokens, up to their bound."""
+        for count, token in enumerate(stream):
+            if count == MAX_TOKENS:
+                raise BadTemplate(f"it has more than {MAX_TOKENS} words and signs", token.lineno)
+            yield token
+
+
 # The sandbox is a second lock: even a tree that somebody were to compile could call nothing.
 _environment = ImmutableSandboxedEnvironment(
-    autoescape=False, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True
+    autoescape=False, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True, extensions=[_Bounded]
 )
 
 
