@@ -42,7 +42,7 @@ async def _many(joined: int, frame: str) -> None:
     raw = (b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload) * joined
     for connection in _open:
         connection.transport.write(raw)
-    while any(connection.transport.get_write_buffer_size() > ROOM for connection in _open):
+    while any(connection.transport.get_write_buffer_size() > ROOM for connection in _open):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
 

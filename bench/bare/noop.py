@@ -32,6 +32,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
 )
+# The worker's threads send the rest of a chain.
+app.set_default()
 
 _arrived = threading.Condition()
 _done: set[str] = set()

@@ -51,6 +51,13 @@ class Answers:
         if self._telling is None or self._telling.done():
             self._telling = asyncio.get_running_loop().create_task(self._tell_ended())
 
+    def ask(self, message_id: str, action: dict[str, Any]) -> None:
+        """The agent waits for a decision; the same again changes nothing."""
+        following = self._open.get(message_id)
+        if following and action["id"] not in following.asked and self._sink.can_send:
+            following.asked.add(action["id"])
+            self._tell({"type": "action", "messageId": message_id, "action": action})
+
     def _forget(self, message_id: str) -> None:
         del self._open[message_id]
         lookout.leave(message_id)
@@ -61,9 +68,11 @@ class Answers:
         if data["event"] == "delta":
             following.hear(data)
             self._tell_pieces()
-        elif self._sink.can_send and (data["event"] != "progress" or not self._sink.is_behind):
-            said = {name: value for name, value in data.items() if name != "event"}
-            self._tell({"type": data["event"], "messageId": following.message_id, **said})
+        elif data["event"] == "action":
+            self.ask(following.message_id, data["action"])
+        elif self._sink.can_send and not self._sink.is_behind:
+            about = {"progress": data["progress"], "message": data["message"]}
+            self._tell({"type": "progress", "messageId": following.message_id, **about})
 
     def _tell_pieces(self) -> None:
         """The next answer that ends is told as it comes; pieces of a later one wait until it has been told."""

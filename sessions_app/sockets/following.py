@@ -12,11 +12,12 @@ MOST_WAITING = 65_536
 class Following:
     """Pieces of the answer, in order and without holes; one that is lost, and what comes after it, waits for the end.
 
-    `mark` is the client's, for the last frame to carry.
+    `mark` is the client's, for the last frame to carry; `asked` are the questions that the client was told of.
     """
 
     def __init__(self, message_id: str, mark: Frame) -> None:
         self.message_id, self.mark = message_id, mark
+        self.asked: set[str] = set()
         self._attempt = self._told = self._sum = 0
         self._waiting = ""
 

@@ -1,11 +1,12 @@
-"""Behind every signal that a message has ended: a look, once a second, for all that the sockets wait for."""
+"""Behind every signal: a look, once a second, for all that the sockets of this process wait for."""
 
 import asyncio
 import logging
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from sessions_app import waiting
+from agents_app.models import Action
+from sessions_app.models import Message
 
 from .pool import in_pool
 
@@ -14,16 +15,22 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 AT_ONCE = 500
 
+# A message, and the question that its agent has asked.
+Asked = tuple[str, dict[str, Any]]
+
 
 class Waiting(Protocol):
-    """Whoever waits for a message."""
+    """Whoever waits for messages."""
 
     def look(self) -> None:
-        """It has ended."""
+        """One of them has ended."""
+
+    def ask(self, message_id: str, action: dict[str, Any]) -> None:
+        """The agent that answers it waits for a decision."""
 
 
 class Lookout:
-    """All messages that this process's sockets wait for, and who does."""
+    """All messages that are waited for, and who does."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Waiting] = {}
@@ -51,12 +58,28 @@ class Lookout:
                 logger.warning("answers not looked for: %s", type(error).__name__)
 
     async def _look(self) -> None:
-        keys = [f"message:{message_id}" for message_id in self._waiting]
-        for start in range(0, len(keys), AT_ONCE):
-            for key in await in_pool(partial(waiting.ended, keys[start : start + AT_ONCE])):
-                one = self._waiting.get(key.removeprefix("message:"))
-                if one:
+        ids = list(self._waiting)
+        for start in range(0, len(ids), AT_ONCE):
+            ended, asked = await in_pool(partial(_standing, ids[start : start + AT_ONCE]))
+            for message_id, action in asked:
+                if one := self._waiting.get(message_id):
+                    one.ask(message_id, action)
+            for message_id in ended:
+                if one := self._waiting.get(message_id):
                     one.look()
+
+
+def _standing(ids: list[str]) -> tuple[list[str], list[Asked]]:
+    """Those of these messages that have ended, and the open questions of the others."""
+    tasks: list[str] = []
+    ended: list[str] = []
+    for pk, status, task_id in Message.objects.filter(pk__in=ids).values_list("pk", "status", "task_id"):
+        if status in Message.FINISHED:
+            ended.append(pk)
+        elif task_id:
+            tasks.append(task_id)
+    pending = Action.objects.filter(task_id__in=tasks, status=Action.PENDING) if tasks else []
+    return ended, [(action.message_id, action.public()) for action in pending if action.message_id]
 
 
 lookout = Lookout()

@@ -78,7 +78,7 @@ async def signal(socket: "SocketConsumer", frame: Frame) -> Frame:
     token = socket.token
     assert token is not None
     workflow_id, body = _id(frame, "workflowId"), checked(SignalIn, frame)
-    about = {"org_id": token.org_id, "workflow_id": workflow_id, "by": f"{token.name} ({token.pk})"}
+    about: dict[str, Any] = {"org_id": token.org_id, "workflow_id": workflow_id, "by": f"{token.name} ({token.pk})"}
     step = await in_pool(partial(subscriptions.signal, **about, **{"data": None} | body))
     return {"type": "signalled", "workflowId": workflow_id, "step": step}
 

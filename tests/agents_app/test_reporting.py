@@ -45,7 +45,7 @@ def decide(confirmed, **more):
 
 async def asked(task):
     """Wait until the question is there."""
-    while not await in_pool(Action.objects.filter(status="pending").exists):
+    while not await in_pool(Action.objects.filter(status="pending").exists):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 

@@ -29,7 +29,7 @@ def test_whoever_sent_the_message_is_asked_and_may_decide_and_a_stranger_may_not
     with socket(cast.live, session) as one, socket(cast.live, token=secret) as stranger:
         one.subscribe("action.*")
         message = one.ask("message", content="clean up")["messageId"]
-        asked = one.of_type("action", 30)
+        asked = one.of_type("action", 60)
         action = asked["action"]
         assert (asked["messageId"], action["status"], action["sessionId"]) == (message, "pending", session)
         assert action == cast.client.get(f"/actions/{action['id']}").json()["action"]
@@ -47,7 +47,7 @@ def test_whoever_sent_the_message_is_asked_and_may_decide_and_a_stranger_may_not
         assert one.ask("confirm", **decision)["status"] == "confirmed"
         assert conflict(one.ask("confirm", actionId=action["id"], confirmed=False)) == ("invalid_state", "confirmed")
         assert [event["eventType"] for event in one.events(2)] == ["action.pending", "action.confirmed"]
-        assert one.is_silent()
+        assert {frame["type"] for frame in one.unread} <= {"delta"}
 
 
 def workflow(cast: Cast) -> str:

@@ -1,66 +1,21 @@
 """Events over sockets: each once and in order, whoever is slow, goes away, or comes back elsewhere."""
 
-import os
-import random
-import socket as sockets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from socket import SHUT_RDWR
 from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from tests.live import Live, until
 
 from .cast import Cast, at_once
 from .listener import write_many
-from .sockets import Frame, Socket, opened, socket
-
-SLOW_BYTES = 4096
-
-
-class Company:
-    """An organization that has nothing but what these tests write."""
-
-    def __init__(self, live: Live, client: httpx.Client) -> None:
-        self.live, self.client = live, client
-        self.org = client.headers["X-Org-ID"]
-        self.token = client.headers["Authorization"].removeprefix("Bearer ")
-
-    def socket(self, session: str | None = None, **options: Any) -> Any:
-        """A socket of theirs."""
-        return socket(self.live, session, self.token, **options)
-
-    def session(self, client: httpx.Client | None = None) -> str:
-        """A new session's id: one event."""
-        made = (client or self.client).post("/sessions", json={"agentType": "custom", "configuration": {}})
-        return str(made.raise_for_status().json()["session"]["id"])
-
-    def echo(self) -> str:
-        """An echo agent's id: one event."""
-        body = {"name": "echo", "type": "custom", "backend": "echo", "maxConcurrentTasks": 8}
-        return str(self.client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
-
-    def newest(self) -> int:
-        """The newest sequence, once everything is numbered."""
-        until(lambda: not self.live.sql("SELECT number FROM events_event WHERE sequence IS NULL"), 10)
-        with self.socket() as one:
-            return int(one.subscribe("task.cancelled")["sequence"])
-
-    def log(self, after: int) -> list[Frame]:
-        """What the log says, as a socket would tell it."""
-        found: list[dict[str, Any]] = []
-        query: dict[str, Any] = {"after": after, "limit": 100}
-        while query:
-            page = self.client.get("/events", params=query).raise_for_status().json()
-            found += page["events"]
-            cursor = page["pagination"]["nextCursor"]
-            query = {"after": after, "limit": 100, "cursor": cursor} if cursor else {}
-        return found
+from .sockets import Frame, opened, socket
+from .subscribers import Company, follow_writers, memory
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +136,7 @@ def test_events_of_others_are_never_told(company: Company, cast: Cast) -> None:
 
 
 def test_a_crowd_is_told_the_same(company: Company) -> None:
-    crowd = [opened(company.live, additional_headers=identity(company)) for _ in range(40)]
+    crowd = [opened(company.live, additional_headers=company.identity) for _ in range(40)]
     for one in crowd:
         one.subscribe("*")
     made = [company.session() for _ in range(5)]
@@ -192,120 +147,14 @@ def test_a_crowd_is_told_the_same(company: Company) -> None:
         one.close()
 
 
-def identity(company: Company) -> dict[str, str]:
-    """What says who they are."""
-    return {"Authorization": f"Bearer {company.token}"}
-
-
-class Wanderer:
-    """A subscriber that goes away again and again, however it pleases, and comes back to where it was."""
-
-    def __init__(self, company: Company, after: int, upto: Callable[[], int | None], leaves: int) -> None:
-        self.heard: list[Frame] = []
-        self.visits = 0
-        self._company, self._after, self._upto, self._leaves = company, after, upto, leaves
-        self._dice = random.Random(leaves)
-
-    def follow(self) -> "Wanderer":
-        """Up to the last event there is, once that is known."""
-        while not self._is_done():
-            self.visits += 1
-            with self._company.socket() as one:
-                one.subscribe("*", since=self._after)
-                self._stay(one)
-        return self
-
-    def _stay(self, one: Socket) -> None:
-        patience = self._dice.randrange(1, 80) if self.visits <= self._leaves else 10**9
-        while patience and not self._is_done():
-            try:
-                frame = one.of_type("event", 0.5)
-            except TimeoutError:
-                continue
-            except ConnectionClosed:
-                return
-            self.heard.append(frame)
-            self._after = frame["sequence"]
-            patience -= 1
-        if self._dice.random() < 0.5:
-            one.connection.socket.shutdown(sockets.SHUT_RDWR)
-
-    def _is_done(self) -> bool:
-        upto = self._upto()
-        return upto is not None and self._after >= upto
-
-
-def write_tasks(company: Company, agent: str, writers: int, each: int) -> list[Future[Any]]:
-    """Threads that give the agent tasks, of which each is three events and more."""
-
-    def write() -> None:
-        with httpx.Client(base_url=company.live.base, headers=company.client.headers, timeout=60) as client:
-            for number in range(each):
-                body = {"type": "t", "description": f"{number}"}
-                client.post(f"/agents/{agent}/tasks", json=body).raise_for_status()
-
-    return at_once(*[write] * writers)
-
-
-def follow_writers(company: Company, tasks: int, wanderers: int, meanwhile: Callable[[], None] = lambda: None) -> None:
-    """Eight writers, one subscriber that stays and some that wander: all hear the same, which is the log."""
-    agent, after = company.echo(), company.newest()
-    end: list[int] = []
-    followers = [Wanderer(company, after, lambda: end[0] if end else None, leaves) for leaves in [0, *[20] * wanderers]]
-    with ThreadPoolExecutor(len(followers)) as pool:
-        following = [pool.submit(follower.follow) for follower in followers]
-        writers = write_tasks(company, agent, 8, tasks // 8)
-        meanwhile()
-        for writer in writers:
-            writer.result(300)
-        until(lambda: not company.client.get("/tasks", params={"status": "queued"}).json()["tasks"], 120, 0.3)
-        until(lambda: not company.client.get("/tasks", params={"status": "running"}).json()["tasks"], 120, 0.3)
-        end.append(company.newest())
-        for future in following:
-            future.result(120)
-    check_heard(company, followers, after, end[0])
-
-
-def check_heard(company: Company, followers: list[Wanderer], after: int, end: int) -> None:
-    """Every event once, in order, as the log has it."""
-    log = [(event["sequence"], event["id"], event["eventType"], event["data"]) for event in company.log(after)]
-    assert [entry[0] for entry in log][: end - after] == list(range(after + 1, end + 1))
-    for follower in followers:
-        told = [(frame["sequence"], frame["id"], frame["eventType"], frame["data"]) for frame in follower.heard]
-        assert told == log[: len(told)]
-        assert len(told) == end - after
-    assert all(follower.visits > 20 for follower in followers[1:])
-
-
 def test_eight_write_and_whoever_comes_back_twenty_times_hears_every_event_once_and_in_order(company: Company) -> None:
     follow_writers(company, tasks=336, wanderers=2)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_ten_thousand_events_come_once_and_in_order(company: Company) -> None:
-    for _ in range(max(1, int(os.environ.get("SOAK_ROUNDS", "20")) // 10)):
-        follow_writers(company, tasks=3360, wanderers=3)
-
-
-def slow_socket(company: Company, **about: Any) -> Socket:
-    """One whose kernel takes little for it, and who reads nothing by itself."""
-    raw = sockets.socket()
-    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, SLOW_BYTES)
-    raw.connect(("127.0.0.1", int(company.live.env["PORT"])))
-    return opened(company.live, sock=raw, max_queue=1, additional_headers=identity(company), **about)
-
-
-def memory(live: Live) -> int:
-    """Of all web processes, in KB."""
-    status = [Path(f"/proc/{live.pid(name)}/status").read_text() for name in live.names("web")]
-    return sum(int(text.split("VmRSS:")[1].split()[0]) for text in status)
 
 
 def test_one_that_does_not_read_costs_nothing_and_misses_nothing(company: Company) -> None:
     count, size = 2500, 4000
     after = company.newest()
-    slow = [slow_socket(company) for _ in range(10)]
+    slow = [company.slow_socket() for _ in range(10)]
     with company.socket() as fast:
         for one in (*slow, fast):
             one.subscribe("*")
@@ -325,7 +174,7 @@ def test_one_that_does_not_read_costs_nothing_and_misses_nothing(company: Compan
     assert told == [expected] * 5
     assert all(one.unread == [] for one in slow)
     for one in slow:
-        one.connection.socket.shutdown(sockets.SHUT_RDWR)
+        one.connection.socket.shutdown(SHUT_RDWR)
         one.close()
 
 

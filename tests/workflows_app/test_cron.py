@@ -130,9 +130,7 @@ _FIELD = st.text("0123456789*/-,LW# SUNJAN²", max_size=8)
 def test_whatever_is_written_is_read_or_refused(text):
     try:
         cron.check(text)
-    except cron.BadCron as bad:
-        assert str(bad)
-    else:
-        after = at("2026-03-29T00:00")
-        following = cron.next_run(text, BERLIN, after)
-        assert after < following < after + timedelta(days=366 * 41)
+    except cron.BadCron:
+        return
+    after = at("2026-03-29T00:00")
+    assert after < cron.next_run(text, BERLIN, after) < after + timedelta(days=366 * 41)

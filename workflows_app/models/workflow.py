@@ -73,6 +73,9 @@ class Workflow(StateMachine):
                 name="workflow_of_schedule",
                 condition=Q(schedule_id__isnull=False),
             ),
+            models.Index(
+                fields=["trigger_id", "id"], name="workflow_of_trigger", condition=Q(trigger_id__isnull=False)
+            ),
             models.Index(fields=["finished_at"], name="workflow_age", condition=Q(finished_at__isnull=False)),
             models.Index(fields=["deadline_at"], name="workflow_deadline", condition=Q(status="running")),
             models.Index(fields=["id"], name="workflow_running", condition=Q(status="running")),

@@ -7,6 +7,7 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from agents_app.models import Action
 from sessions_app.models import Message, Session
 from sessions_app.sockets import lookout as lookouts
 from sessions_app.sockets.answers import Answers
@@ -235,6 +236,23 @@ def test_progress_and_questions_are_told_and_a_question_never_missed(session):
             {"type": "progress", "messageId": message, "progress": 0.5, "message": "half"},
             {"type": "action", "messageId": message, "action": {"id": "action_1"}},
         ]
+
+    played(session, scene)
+
+
+def test_a_question_of_which_no_signal_told_is_told_once(session):
+    def ask(message):
+        Message.objects.filter(pk=message).update(task_id="task_1")
+        about = {"session_id": session.pk, "task_id": "task_1", "message_id": message}
+        return Action.objects.create(org=session.org, kind="tool", tool="Bash", input={}, **about).public()
+
+    async def scene(s):
+        message = await s.post()
+        action = await in_thread(lambda: ask(message))
+        await settled(lambda: s.sink.frames)
+        hub.hear([[f"live:{message}", {"event": "action", "action": action}]])
+        await asyncio.sleep(0.05)
+        assert s.sink.frames == [{"type": "action", "messageId": message, "action": action}]
 
     played(session, scene)
 
