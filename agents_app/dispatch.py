@@ -15,7 +15,6 @@ from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
-from . import continuing
 from .models import PRIORITIES, Agent, Task
 
 HISTORY = 9
@@ -37,9 +36,15 @@ def task_for(agent: Agent, *, type: str, description: str, priority: str = "norm
 @transaction.atomic(savepoint=False)
 def submit(task: Task) -> Task:
     """Queue a new task at its agent, whatever state the agent is in."""
+    from . import continuing
+
+    place = continuing.place()
+    taken = place is not None and place.take(task)
     insert([task])
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    if not continuing.takes(task):
+    if taken:
+        continuing.begin(task)
+    else:
         wake(task.agent)
     return task
 

@@ -189,8 +189,7 @@ class Executor:
                     await asyncio.sleep(pause)
 
     def _store(self, task: Task, outcome: Callable[[], Any]) -> None:
-        lease = partial(leases.take, worker_id=self.worker_id, ready=registry.can_start)
-        place = Place(lease, self._continue)
+        place = Place(self.worker_id, task, registry.can_start, self._continue)
         try:
             with continuing.offered(place if self._may_continue() else None):
                 outcome()

@@ -9,20 +9,20 @@ from typing import Any
 
 import orjson
 from django.db import connection, models, transaction
-from django.db.models import Count, F, Max, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, Max, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
-from taskmaster.core.bundles import bundled
+from taskmaster.core.bundles import one_transaction
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
-from taskmaster.core.prepared import Columns, Select, Slot, Update, ask
+from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record, together
 from taskmaster.orgs.models import Organization
 
 from . import actions, breaker, budgets, spending
 from .models import Agent, Task
-from .org_limits import org_limits
+from .org_limits import NO_LIMIT, org_limits
 
 LEASE_SECONDS = 10.0
 # How often a task may lose its worker before it is given up.
@@ -78,20 +78,28 @@ _HELD = Columns(
 # One more than is wanted, to see whether there is more.
 _RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for wanted in range(AT_MOST + 1)]
 _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
-_OTHERS_WAITING = Columns(
-    lambda: (
-        Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED)
-        .exclude(pk=Slot("pk"))
-        .order_by("-priority", "id")
-        .values_list("id")[:1]
+
+
+def _free() -> "QuerySet[Agent]":
+    active = Agent.objects.filter(pk=Slot("pk"), status=Agent.ACTIVE, deleted_at=None)
+    return active.select_for_update(no_key=True, skip_locked=True)
+
+
+# Never waited for: whoever takes what follows from a task holds that task, and more, by then.
+_GATE_IF_FREE = Select(_free)
+_OPEN_GATE = Select(_free, shared=True)
+_LOAD = Columns(
+    lambda: Agent.objects.filter(pk=Slot("agent")).values_list(
+        Coalesce(Subquery(_held_now()), 0),
+        Exists(Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED)),
+        _expiry(),
     )
 )
-# Never waited for: who takes it holds a workflow by then, and claims take an agent first.
-_FREE_GATE = Select(
-    lambda: Agent.objects.select_for_update(no_key=True, skip_locked=True).filter(
-        pk=Slot("pk"), status=Agent.ACTIVE, deleted_at=None
-    )
-)
+
+
+def _held_now() -> "QuerySet[Any, Any]":
+    of_agent = held().filter(agent=Slot("agent")).order_by().values("agent_id")
+    return of_agent.annotate(count=Count("*")).values("count")
 
 
 @cache
@@ -159,27 +167,31 @@ def _room(agent: Agent) -> int:
     return min(free, of_org - held().filter(org=agent.org_id).count())
 
 
-def take(task: Task, worker_id: str, *, ready: Callable[[Agent], bool]) -> bool:
-    """Lease a task that was stored in this transaction; False, and it queues, unless it would be claimed at once.
+def before_taking(agent_id: str, *, instead: bool) -> tuple[Asked, Asked]:
+    """What `take` must know of an agent, asked in the transaction in which it takes.
 
-    That is: its agent has a place, nothing waits before it, no limit has to be looked at, and nobody else is about to
-    hand out the agent's work.
+    `instead` of a task of the same agent, which ends in this transaction, many may take one at once: the agent runs
+    as many as before. In any other case its row is the gate, as for a claim.
+    """
+    gate = _OPEN_GATE if instead else _GATE_IF_FREE
+    return (gate, {"pk": agent_id}), (_LOAD, {"agent": agent_id})
+
+
+def take(task: Task, worker_id: str, known: list[list[Any]], *, ready: Callable[[Agent], bool]) -> bool:
+    """Lease a task that is not stored yet; False, and it queues, unless a claim would give it out at once.
+
+    That is: its agent has a place, nothing waits before it, and no limit has to be looked at. `known` is what
+    `before_taking` has asked.
     """
     limits = org_limits.of(task.org_id)
-    if limits.max_running is not None or limits.token_budget is not None or task.session_id:
+    agents, load = known
+    if limits != NO_LIMIT or task.session_id or not agents or not load:
         return False
-    agents, held_now, others = ask(
-        (_FREE_GATE, {"pk": task.agent_id}),
-        (_HELD, {"agent": task.agent_id}),
-        (_OTHERS_WAITING, {"agent": task.agent_id, "pk": task.pk}),
-    )
-    running = int(held_now[0][0]) if held_now else 0
-    if not agents or others or running >= agents[0].max_concurrent_tasks or not ready(agents[0]):
+    running, others, expires = load[0]
+    if others or running >= agents[0].max_concurrent_tasks or not ready(agents[0]):
         return False
-    lease, moment = secrets.token_urlsafe(24), now()
-    about = {"agent": task.agent_id, "lease": lease, "worker": worker_id, "now": moment}
-    _leasing(LEASE_SECONDS).later(pk=task.pk, rows=1, **about)
-    _leased([task], agents[0], worker_id, lease, moment)
+    task.lease_expires_at = expires if isinstance(expires, datetime) else now() + timedelta(seconds=LEASE_SECONDS)
+    _hold(task, agents[0], worker_id, secrets.token_urlsafe(24), now())
     return True
 
 
@@ -213,18 +225,23 @@ def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> l
     lease, moment, leasing = secrets.token_urlsafe(24), now(), _leasing(seconds)
     # One that was cancelled or handed to another agent meanwhile is left out.
     won = [task for task in tasks if leasing(pk=task.pk, agent=agent.pk, lease=lease, worker=worker_id, now=moment)]
-    _leased(won, agent, worker_id, lease, moment)
+    for task in won:
+        _hold(task, agent, worker_id, lease, moment)
+    with together():
+        for task in won:
+            tell_of_start(task)
     return won
 
 
-def _leased(tasks: list[Task], agent: Agent, worker_id: str, lease: str, moment: datetime) -> None:
-    """They have it: what the rows say by now, and the news."""
-    with together():
-        for task in tasks:
-            task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
-            task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
-            record(agent.org_id, ("task.started", task.news(attempt=task.attempts)))
-            notify("task.started", task)
+def _hold(task: Task, agent: Agent, worker_id: str, lease: str, moment: datetime) -> None:
+    task.status, task.lease, task.worker_id, task.started_at = Task.RUNNING, lease, worker_id, moment
+    task.attempts, task.progress, task.agent = task.attempts + 1, 0, agent
+
+
+def tell_of_start(task: Task) -> None:
+    """The news of a claim."""
+    record(task.org_id, ("task.started", task.news(attempt=task.attempts)))
+    notify("task.started", task)
 
 
 def renew(worker_id: str, leases: Iterable[tuple[str, str]]) -> set[str]:
@@ -260,24 +277,36 @@ def fail(task: Task, *, error: str, code: str, **outcome: Any) -> bool:
     return _end(task, Task.FAILED, judge, error=error, error_code=code, **outcome)
 
 
-@transaction.atomic
+class _LeaseGone(Exception):
+    """Somebody else has ended the task, or holds it."""
+
+
 def _end(task: Task, status: str, judge: Callable[[], None], **changes: Any) -> bool:
-    outcome = {name: getattr(task, name) for name in _OUTCOME} | changes | {"finished_at": now()}
-    stored = outcome | {"result": None if outcome["result"] is None else orjson.dumps(outcome["result"]).decode()}
-    if not task.lease or not _END(pk=task.pk, lease=task.lease, status=status, **stored):
+    if not task.lease:
         return False
-    task.status, task.lease = status, ""
-    for name, value in outcome.items():
-        setattr(task, name, value)
-    told = {"result": task.result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
-    with bundled(), together():
-        spending.spend(task, task.tokens_used)
-        actions.expire_of(task)
-        record(task.org_id, (f"task.{status}", task.news(duration=task.duration, **told)))
-        # The agent's row, if it is written, before that of the workflow that goes on.
-        judge()
-        notify(f"task.{status}", task)
+    before = {name: getattr(task, name) for name in (*_OUTCOME, "status", "lease")}
+    try:
+        with one_transaction(), together():
+            _ended(task, status, before | changes | {"finished_at": now()})
+            # The agent's row, if it is written, before that of the workflow that goes on.
+            judge()
+            notify(f"task.{status}", task)
+    except _LeaseGone:
+        vars(task).update(before)
+        return False
     return True
+
+
+def _ended(task: Task, status: str, outcome: dict[str, Any]) -> None:
+    result = outcome["result"]
+    stored = {name: outcome[name] for name in _OUTCOME}
+    stored["result"] = None if result is None else orjson.dumps(result).decode()
+    _END.later(pk=task.pk, lease=task.lease, status=status, rows=1, otherwise=_LeaseGone, **stored)
+    vars(task).update(outcome | {"status": status, "lease": ""})
+    spending.spend(task, task.tokens_used)
+    actions.expire_of(task)
+    told = {"result": result} if status == Task.COMPLETED else {"error": task.error, "code": task.error_code}
+    record(task.org_id, (f"task.{status}", task.news(duration=task.duration or 0, **told)))
 
 
 @transaction.atomic

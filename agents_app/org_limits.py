@@ -19,6 +19,9 @@ class OrgLimit:
     max_running: int | None = None
 
 
+NO_LIMIT = OrgLimit()
+
+
 class OrgLimits:
     """The few organizations that have one."""
 
@@ -38,7 +41,7 @@ class OrgLimits:
                     for pk, budget, most in rows.values_list("pk", "token_budget", "max_running")
                 }
                 self._until = time.monotonic() + FRESH_SECONDS
-            return self._limits.get(org_id) or OrgLimit()
+            return self._limits.get(org_id) or NO_LIMIT
 
     def forget(self) -> None:
         """Look again at the next question."""

@@ -1,11 +1,13 @@
 """Choosing the agent for work that names none."""
 
+from collections import Counter
+
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
-from taskmaster.core.prepared import Select, Slot
+from taskmaster.core.prepared import Asked, Select, Slot
 
 from . import dispatch, fleet, registry
 from .models import Agent, Task
@@ -20,7 +22,41 @@ def choose(*, org_id: str, agent_type: str, capabilities: list[str]) -> Agent:
 
     Raises NoAgent where none could ever take the work, with the reason.
     """
-    agents = _AGENTS.all(org=org_id, type=agent_type)
+    return Choosing(org_id).choose(agent_type, capabilities)
+
+
+class Choosing:
+    """Choosing for several pieces of work in one transaction: the agents of a type are read once."""
+
+    def __init__(self, org_id: str) -> None:
+        self._org_id = org_id
+        self._agents: dict[str, list[Agent]] = {}
+        self._load: dict[str, Counter[str]] = {}
+
+    def question(self, agent_type: str) -> Asked:
+        """What has to be known to choose among these: may be asked with whatever else is asked."""
+        return _AGENTS, {"org": self._org_id, "type": agent_type}
+
+    def know(self, agent_type: str, agents: list[Agent]) -> None:
+        """The answer."""
+        self._agents[agent_type] = agents
+
+    def choose(self, agent_type: str, capabilities: list[str]) -> Agent:
+        """The same as the function, for work that is submitted at once."""
+        if agent_type not in self._agents:
+            self.know(agent_type, _AGENTS.all(org=self._org_id, type=agent_type))
+        configured = _configured(self._agents[agent_type], agent_type, capabilities)
+        if len(configured) == 1:
+            return configured[0]
+        if agent_type not in self._load:
+            self._load[agent_type] = Counter(_unfinished(self._agents[agent_type]))
+        load = self._load[agent_type]
+        chosen = min(configured, key=lambda a: (_is_away(a), load[a.pk] / a.max_concurrent_tasks, a.pk))
+        load[chosen.pk] += 1
+        return chosen
+
+
+def _configured(agents: list[Agent], agent_type: str, capabilities: list[str]) -> list[Agent]:
     able = [agent for agent in agents if agent.can(capabilities)]
     if not able:
         wanted = f" with {', '.join(capabilities)}" if agents and capabilities else ""
@@ -28,10 +64,7 @@ def choose(*, org_id: str, agent_type: str, capabilities: list[str]) -> Agent:
     configured = [agent for agent in able if not never(agent)]
     if not configured:
         raise NoAgent(f"No {agent_type} agent is configured: {never(able[0])}")
-    if len(configured) == 1:
-        return configured[0]
-    load = _unfinished(configured)
-    return min(configured, key=lambda a: (_is_away(a), load.get(a.pk, 0) / a.max_concurrent_tasks, a.pk))
+    return configured
 
 
 def insist(agent: Agent) -> Agent:

@@ -12,6 +12,7 @@ import orjson
 from .jobs import Held, Json, follow, load
 from .runners import Runners
 from .sockets import Sockets
+from .workflows import workflows
 
 
 class LoadProcess:
@@ -48,6 +49,7 @@ async def _serve() -> None:
     held, runners, sockets = Held(), Runners(), Sockets()
     jobs = {"load": load, "follow": follow, "hold": held.send, "release": held.release}
     jobs |= {"runners": runners.begin, "runners-alone": runners.alone}
+    jobs |= {"workflows": workflows}
     jobs |= {"runners-burst": runners.burst, "runners-drained": runners.drained}
     jobs |= {"sockets-open": sockets.open, "sockets-close": sockets.close, "sockets-expect": sockets.expect}
     jobs |= {"sockets-arrived": sockets.arrived, "sockets-delays": sockets.delays, "sockets-hear": sockets.hear}

@@ -57,7 +57,7 @@ class Product:
 def product(folder: Path) -> Iterator[Product]:
     """A fresh installation with one web process and one worker."""
     folder.mkdir(parents=True)
-    env = {"REDIS_URL": f"{REDIS}/{PRODUCT_REDIS}"} if SERVICES else {}
+    env = {"REDIS_URL": f"{REDIS}/{PRODUCT_REDIS}", "TASKMASTER_DB_POOL": "20"} if SERVICES else {}
     with installation(folder, **env) as live:
         yield Product(live.start())
 

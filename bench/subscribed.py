@@ -28,7 +28,7 @@ class Told:
     def __init__(self, load: LoadProcess, port: int, pid: int, tell: Tell | None = None, **subscribing: Any) -> None:
         self.pid = pid
         self._load, self._tell = load, tell
-        self._subscribing = {"port": port, "path": "/ws", "headers": {}, "events": []} | subscribing
+        self._subscribing: Json = {"port": port, "path": "/ws", "headers": {}, "events": []} | subscribing
 
     def heard_by(self, load: LoadProcess) -> "Told":
         """The same server, with other subscribers."""

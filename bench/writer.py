@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Listener
 from typing import Any
@@ -28,7 +29,7 @@ def talk(path: str) -> None:
 
 
 def _answer(asker: Any) -> None:
-    jobs = {"burst": burst, "steady": steady}
+    jobs: dict[str, Callable[..., Json]] = {"burst": burst, "steady": steady}
     try:
         while True:
             job = asker.recv()

@@ -31,6 +31,7 @@ try:
         "messages": env.read("TASKMASTER_RETENTION_MESSAGES", env.seconds, None),
         "tasks": env.read("TASKMASTER_RETENTION_TASKS", env.seconds, None),
         "actions": env.read("TASKMASTER_RETENTION_ACTIONS", env.seconds, None),
+        "workflows": env.read("TASKMASTER_RETENTION_WORKFLOWS", env.seconds, None),
     }
     # Loopback only, whatever the name says; for development, so on where everything runs on one machine.
     WEBHOOK_ALLOW_PRIVATE = env.read("TASKMASTER_WEBHOOK_ALLOW_PRIVATE", env.flag, DATABASE is None)

@@ -10,16 +10,18 @@ def task_ended(task: Task) -> None:
     """The step has a result, or an error, and the workflow goes on."""
     if task.origin != "step" or task.workflow_id is None:
         return
-    workflow, step, freed = engine.locked_at(task.workflow_id, int(task.origin_id))
-    if workflow is None or step is None or workflow.status in Workflow.FINISHED:
+    found = engine.locked_at(task)
+    if found is None or found[1].going.workflow.status in Workflow.FINISHED:
         return
+    step, ahead = found
     if step.type == "foreach":
-        if items.task_ended(task, step, workflow):
-            engine.after(workflow, step, freed)
-        return
-    # The task of an earlier attempt has nothing to say any more.
-    if step.status == WorkflowStep.RUNNING and step.task_id == task.pk and _end(step, workflow, task):
-        engine.after(workflow, step, freed)
+        ended = items.task_ended(task, step, ahead.going)
+    else:
+        # The task of an earlier attempt has nothing to say any more.
+        mine = step.status == WorkflowStep.RUNNING and step.task_id == task.pk
+        ended = mine and _end(step, ahead.going.workflow, task)
+    if ended:
+        engine.after(ahead.going.workflow, step, ahead)
 
 
 def _end(step: WorkflowStep, workflow: Workflow, task: Task) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,6 +20,8 @@ from .template_store import find
 KEYS = ("Idempotency-Key", "webhook-id", "X-GitHub-Delivery")
 EVENTS = ("X-TaskMaster-Event", "X-GitHub-Event", "X-Event-Key", "ce-type")
 LONGEST_EVENT = 200
+# Senders try again for a day or two.
+REMEMBERED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)

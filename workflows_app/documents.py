@@ -8,6 +8,7 @@ from taskmaster.api.views import read_body
 from taskmaster.core.errors import BadRequest, ValidationFailed
 
 from .definitions import read_template
+from .definitions.members import INNER, Table, members_of
 from .template_store import Template
 from .yaml_form import BadYaml, from_yaml, to_yaml
 
@@ -58,5 +59,11 @@ def wants_yaml(request: HttpRequest) -> bool:
 
 
 def as_yaml(template: Template) -> str:
-    """The template as a document that can be taken in again."""
-    return to_yaml({name: template.shown[name] for name in EXPORTED if template.shown[name] is not None})
+    """The template as a document that can be taken in again; what is as it would be anyway is left out."""
+    document = {name: template.shown[name] for name in EXPORTED if template.shown[name] is not None}
+    return to_yaml(document | {"steps": [_short(step, members_of(step["type"])) for step in template.steps]})
+
+
+def _short(step: dict[str, Any], table: Table) -> dict[str, Any]:
+    told = {name: value for name, value in step.items() if name not in table or value != table[name].default}
+    return told | {"step": _short(told["step"], INNER)} if isinstance(told.get("step"), dict) else told

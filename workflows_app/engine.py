@@ -6,19 +6,23 @@ workflows in which nothing goes on again, whatever was lost.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef
 
+from agents_app import continuing, routing
+from agents_app.models import Task
 from taskmaster.core.bundles import bundled
 from taskmaster.core.clock import milliseconds, now
-from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update, ask
+from taskmaster.core.prepared import Columns, Select, Slot, Update, ask
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record, together
 
 from . import graph, kinds, steps
+from .going import Going
 from .models import StepLink, Workflow, WorkflowStep
 from .variables import Variables
 
@@ -69,11 +73,32 @@ def locked(workflow_id: str) -> Workflow | None:
     return _LOCK.first(pk=workflow_id)
 
 
-def locked_at(workflow_id: str, step_id: int) -> tuple[Workflow | None, WorkflowStep | None, list[WorkflowStep]]:
-    """The workflow, its row held; that step of it as it is then; and the steps that only wait for this one."""
-    lock: Asked = (_LOCK, {"pk": workflow_id})
-    found, step, freed = ask(lock, (_STEP, {"step": step_id}), (_FREED, {"step": step_id}))
-    return (found[0] if found else None), (step[0] if step else None), freed
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What the end of a step may need, asked with the step itself: the steps that wait for nothing else."""
+
+    going: Going
+    freed: list[WorkflowStep]
+
+
+def locked_at(task: Task) -> tuple[WorkflowStep, Ahead] | None:
+    """The step that a task is of and what is ahead of it, with the workflow's row held; None where they are gone."""
+    step_id, agent_type = int(task.origin_id), task.agent.type
+    choosing, place = routing.Choosing(task.org_id), continuing.place()
+    # Probably the next step is for an agent of the same type, and for this very one.
+    workflows, mine, freed, agents, *known = ask(
+        (_LOCK, {"pk": task.workflow_id}),
+        (_STEP, {"step": step_id}),
+        (_FREED, {"step": step_id}),
+        choosing.question(agent_type),
+        *(place.questions() if place else ()),
+    )
+    choosing.know(agent_type, agents)
+    if place:
+        place.know(known)
+    if not workflows or not mine:
+        return None
+    return mine[0], Ahead(Going(workflows[0], Variables(workflows[0]), choosing), freed)
 
 
 @transaction.atomic
@@ -87,9 +112,10 @@ def advance(workflow_id: str) -> None:
 def go_on(workflow: Workflow) -> None:
     """The same for a running workflow that is held: all of its steps are looked at."""
     with bundled(), together():
-        going = _Pass(workflow, _ALL.all(workflow=workflow.pk))
-        planned = graph.plan([_node(step) for step in going.steps.values()], going.holds)
-        ended = going.carry_out(planned)
+        found = {step.key: step for step in _ALL.all(workflow=workflow.pk)}
+        going = Going.on(workflow)
+        planned = graph.plan([_node(step) for step in found.values()], partial(_holds, going, found))
+        ended = _carry_out(planned, going, found)
         if planned.outcome:
             finish(workflow, planned.outcome)
         else:
@@ -97,79 +123,68 @@ def go_on(workflow: Workflow) -> None:
             _follow(going, [step for step in ended if step.key in planned.start])
 
 
-def after(workflow: Workflow, step: WorkflowStep, freed: list[WorkflowStep] | None = None) -> None:
-    """The workflow, which is held, goes on after this step has ended: only what depends on it is looked at.
-
-    `freed` are the steps that only waited for this one, where they are known.
-    """
+def after(workflow: Workflow, step: WorkflowStep, ahead: Ahead | None = None) -> None:
+    """The workflow, which is held, goes on after this step has ended: only what depends on it is looked at."""
     with bundled(), together():
-        going = _Pass(workflow, [])
-        going.note([step])
+        going = ahead.going if ahead else Going.on(workflow)
+        _note(going, [step])
         if workflow.status == Workflow.RUNNING:
-            _follow(going, [step], freed)
+            _follow(going, [step], ahead.freed if ahead else None)
 
 
-def _follow(going: "_Pass", ended: list[WorkflowStep], freed: list[WorkflowStep] | None = None) -> None:
+def _follow(going: Going, ended: list[WorkflowStep], freed: list[WorkflowStep] | None = None) -> None:
     """Plan for what these ends bring about, and for the ends that those bring about in the same breath."""
     while ended:
         if freed is None:
-            found = ask(*[(_FREED, {"step": step.pk}) for step in ended])
-            freed = [step for each in found for step in each]
-        going.steps = {step.key: step for step in (*ended, *freed)}
-        planned = going.plan_after(ended)
-        ended, freed = going.carry_out(planned), None
+            freed = [one for each in ask(*[(_FREED, {"step": step.pk}) for step in ended]) for one in each]
+        found = {step.key: step for step in (*ended, *freed)}
+        planned = graph.plan(
+            _nodes(found),
+            partial(_holds, going, found),
+            changed={step.key for step in ended},
+            unfinished=going.workflow.left,
+            failed=partial(_has_failed, going.workflow.pk),
+        )
+        ended, freed = _carry_out(planned, going, found), None
         if planned.outcome:
             return finish(going.workflow, planned.outcome)
     return None
 
 
-class _Pass:
-    """What is known of a workflow while it goes on: some of its steps, and what their prompts can see."""
+def _carry_out(planned: graph.Plan, going: Going, found: dict[str, WorkflowStep]) -> list[WorkflowStep]:
+    """Skip, fail and start what the plan says. Returns the steps that have ended with that."""
+    for key, reason in planned.skip:
+        steps.skip(found[key], going.workflow, reason)
+    for key, reason in planned.fail:
+        steps.fail(found[key], going.workflow, reason, code="bad_expression")
+    for key in planned.start:
+        kinds.start(found[key], going)
+    touched = [found[key] for key in (*dict(planned.skip), *dict(planned.fail), *planned.start)]
+    ended = [step for step in touched if step.status in WorkflowStep.FINISHED]
+    _note(going, ended)
+    return ended
 
-    def __init__(self, workflow: Workflow, found: Iterable[WorkflowStep]) -> None:
-        self.workflow = workflow
-        self.variables = Variables(workflow)
-        self.steps = {step.key: step for step in found}
 
-    def plan_after(self, ended: Sequence[WorkflowStep]) -> graph.Plan:
-        """What happens next, once these have ended."""
-        nodes = {step.key: _node(step) for step in self.steps.values()}
-        for step in self.steps.values():
-            # What a freed step needs has ended, whether or not it is at hand.
-            if step.status == WorkflowStep.PENDING and not nodes.keys() >= set(step.definition.get("dependsOn", ())):
-                nodes = {node.id: node for node in _needs_of(step)} | nodes
-        return graph.plan(
-            nodes.values(),
-            self.holds,
-            changed={step.key for step in ended},
-            unfinished=self.workflow.left,
-            failed=partial(_has_failed, self.workflow.pk),
-        )
+def _note(going: Going, ended: Sequence[WorkflowStep]) -> None:
+    """Count these ends; what comes of them can be seen from now on."""
+    if ended:
+        going.workflow.left -= len(ended)
+        _COUNT_DOWN.later(pk=going.workflow.pk, ended=len(ended))
+    for step in ended:
+        going.variables.know(step)
 
-    def carry_out(self, planned: graph.Plan) -> list[WorkflowStep]:
-        """Skip, fail and start what the plan says. Returns the steps that have ended with that."""
-        for key, reason in planned.skip:
-            steps.skip(self.steps[key], self.workflow, reason)
-        for key, reason in planned.fail:
-            steps.fail(self.steps[key], self.workflow, reason, code="bad_expression")
-        for key in planned.start:
-            kinds.start(self.steps[key], self.workflow, self.variables)
-        keys = [*dict(planned.skip), *dict(planned.fail), *planned.start]
-        ended = [self.steps[key] for key in keys if self.steps[key].status in WorkflowStep.FINISHED]
-        self.note(ended)
-        return ended
 
-    def note(self, ended: Sequence[WorkflowStep]) -> None:
-        """Count these ends; what comes of them can be seen from now on."""
-        if ended:
-            self.workflow.left -= len(ended)
-            _COUNT_DOWN.later(pk=self.workflow.pk, ended=len(ended), rows=1)
-        for step in ended:
-            self.variables.know(step)
+def _nodes(found: dict[str, WorkflowStep]) -> Iterable[graph.Node]:
+    """These steps, and what those of them that wait need: that has ended, whether or not it is at hand."""
+    nodes = {step.key: _node(step) for step in found.values()}
+    for step in found.values():
+        if step.status == WorkflowStep.PENDING and not nodes.keys() >= set(step.definition.get("dependsOn", ())):
+            nodes = {node.id: node for node in _needs_of(step)} | nodes
+    return nodes.values()
 
-    def holds(self, key: str) -> bool | str:
-        """Whether the `when` of a step holds, or why that cannot be said."""
-        return self.variables.holds(self.steps[key])
+
+def _holds(going: Going, found: dict[str, WorkflowStep], key: str) -> bool | str:
+    return going.variables.holds(found[key])
 
 
 def _has_failed(workflow_id: str) -> bool:
@@ -198,7 +213,7 @@ def finish(workflow: Workflow, outcome: str, *, error: str | None = None) -> Non
     """End a running workflow, which is held."""
     moment, failed = now(), {}
     if outcome == Workflow.COMPLETED:
-        _COMPLETE.later(pk=workflow.pk, now=moment, rows=1)
+        _COMPLETE.later(pk=workflow.pk, now=moment)
         workflow.status, workflow.finished_at = outcome, moment
     else:
         error, failed = _why(workflow, error)

@@ -13,9 +13,9 @@ from taskmaster.core.errors import NoAgent
 from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
 
 from . import kinds, results, steps
+from .going import Going
 from .models import StepItem, Workflow, WorkflowStep
 from .prompts import BadTemplate
-from .variables import Variables
 
 MOST, PARALLEL = 1_000, 5
 PENDING, RUNNING = UNFINISHED = WorkflowStep.PENDING, WorkflowStep.RUNNING
@@ -56,9 +56,9 @@ _PROGRESS = Update(
 )
 
 
-def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+def begin(step: WorkflowStep, going: Going) -> None:
     """Read the list, and start the first items."""
-    found = variables.evaluate(step.definition["items"])
+    found = going.variables.evaluate(step.definition["items"])
     if not isinstance(found, list):
         raise BadTemplate(f"items: {step.definition['items']!r} is not a list")
     if len(found) > MOST:
@@ -66,13 +66,13 @@ def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
     StepItem.objects.filter(step=step).delete()
     insert([StepItem(step=step, index=index, value=value) for index, value in enumerate(found)])
     if not found:
-        steps.complete(step, workflow, {"items": []})
+        steps.complete(step, going.workflow, {"items": []})
         return
-    steps.run(step, workflow)
-    resume(step, workflow, variables)
+    steps.run(step, going.workflow)
+    resume(step, going)
 
 
-def task_ended(task: Task, step: WorkflowStep, workflow: Workflow) -> bool:
+def task_ended(task: Task, step: WorkflowStep, going: Going) -> bool:
     """An item's task has ended; starts the next one. True where the step has ended with it."""
     item = _OF_TASK.first(step=step.pk, task=task.pk)
     if item is None or step.status != RUNNING:
@@ -85,24 +85,24 @@ def task_ended(task: Task, step: WorkflowStep, workflow: Workflow) -> bool:
         item.result = results.of(task) if task.status == Task.COMPLETED else None
     _store(item)
     first = item.index if item.status == PENDING else item.index + 1
-    return _go_on(step, workflow, Variables(workflow), first=first)
+    return _go_on(step, going, first=first)
 
 
-def resume(step: WorkflowStep, workflow: Workflow, variables: Variables) -> bool:
+def resume(step: WorkflowStep, going: Going) -> bool:
     """Start as many as may run at once. True where the step has ended meanwhile."""
-    return _go_on(step, workflow, variables, first=0)
+    return _go_on(step, going, first=0)
 
 
-def _go_on(step: WorkflowStep, workflow: Workflow, variables: Variables, *, first: int) -> bool:
+def _go_on(step: WorkflowStep, going: Going, *, first: int) -> bool:
     """Fill what room there is with the items from `first` on, and end the step with the last of them."""
     counts = Counter[str](dict(_COUNTS.all(step=step.pk)))
     parallel = int(step.definition.get("parallel", PARALLEL))
-    while workflow.status == Workflow.RUNNING and counts[PENDING] and counts[RUNNING] < parallel:
+    while going.workflow.status == Workflow.RUNNING and counts[PENDING] and counts[RUNNING] < parallel:
         item = _NEXT.first(step=step.pk, index=first) or _NEXT.first(step=step.pk, index=0)
         if item is None:
             break
         # One that cannot be started leaves its place to the next.
-        _start(item, step, workflow, variables)
+        _start(item, step, going)
         counts.update({PENDING: -1, item.status: 1})
         first = item.index + 1
     left, total = counts[PENDING] + counts[RUNNING], counts.total()
@@ -110,15 +110,15 @@ def _go_on(step: WorkflowStep, workflow: Workflow, variables: Variables, *, firs
         step.progress = (total - left) / total
         _PROGRESS.later(pk=step.pk, progress=step.progress)
     else:
-        _end(step, workflow)
+        _end(step, going.workflow)
     return not left
 
 
-def _start(item: StepItem, step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+def _start(item: StepItem, step: WorkflowStep, going: Going) -> None:
     inner = step.definition["step"]
     try:
-        prompt = variables.render(inner["prompt"], item=item.value, index=item.index)
-        task = kinds.task_for(step, workflow, inner, prompt=prompt)
+        prompt = going.variables.render(inner["prompt"], item=item.value, index=item.index)
+        task = kinds.task_for(step, going, inner, prompt=prompt)
     except (BadTemplate, NoAgent) as error:
         item.status, item.error = WorkflowStep.FAILED, str(error)
         _store(item)
@@ -131,7 +131,7 @@ def _start(item: StepItem, step: WorkflowStep, workflow: Workflow, variables: Va
 def _store(item: StepItem) -> None:
     result = None if item.result is None else orjson.dumps(item.result).decode()
     changed = {"status": item.status, "task_id": item.task_id, "attempt": item.attempt, "error": item.error}
-    _STORE.later(pk=item.pk, result=result, **changed, rows=1)
+    _STORE.later(pk=item.pk, result=result, **changed)
 
 
 def _end(step: WorkflowStep, workflow: Workflow) -> None:

@@ -12,32 +12,35 @@ from taskmaster.core.clock import iso, now
 from taskmaster.core.errors import NoAgent
 
 from . import approvals, items, requests, steps, timers
+from .going import Going
 from .models import Workflow, WorkflowStep
 from .prompts import BadTemplate
-from .variables import Variables
 
-Start = Callable[[WorkflowStep, Workflow, Variables], None]
+Start = Callable[[WorkflowStep, Going], None]
 
 
-def start(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+def start(step: WorkflowStep, going: Going) -> None:
     """Start a step, or its next attempt. What cannot be started has failed, or is tried again where it may be."""
     try:
-        _STARTS[step.type](step, workflow, variables)
+        _STARTS[step.type](step, going)
     except BadTemplate as bad:
-        steps.fail(step, workflow, str(bad), code="bad_template")
+        steps.fail(step, going.workflow, str(bad), code="bad_template")
     except NoAgent as error:
-        steps.fail(step, workflow, str(error), code=error.code)
+        steps.fail(step, going.workflow, str(error), code=error.code)
 
 
-def _agent(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
-    task = task_for(step, workflow, step.definition, prompt=variables.render(step.definition["prompt"]))
-    steps.run(step, workflow, task_id=task.pk)
+def _agent(step: WorkflowStep, going: Going) -> None:
+    task = task_for(step, going, step.definition, prompt=going.variables.render(step.definition["prompt"]))
+    steps.run(step, going.workflow, task_id=task.pk)
     dispatch.submit(task)
 
 
-def task_for(step: WorkflowStep, workflow: Workflow, wanted: dict[str, Any], *, prompt: str) -> Task:
+def task_for(step: WorkflowStep, going: Going, wanted: dict[str, Any], *, prompt: str) -> Task:
     """The task that an agent's step, or one item of it, is done by. Raises NoAgent."""
-    agent = _agent_for(workflow, wanted)
+    workflow, named = going.workflow, wanted.get("agentId")
+    capabilities = [] if named else list(wanted.get("capabilities", []))
+    agent_type = wanted.get("agentType", "codegen")
+    agent = _named(workflow, named) if named else going.agents.choose(agent_type, capabilities)
     return dispatch.task_for(
         agent,
         type=step.key,
@@ -46,48 +49,43 @@ def task_for(step: WorkflowStep, workflow: Workflow, wanted: dict[str, Any], *, 
         requirements=wanted.get("requirements", []),
         context=workflow.context,
         timeout=wanted.get("timeout", 1_800_000),
-        pinned=bool(wanted.get("agentId")),
-        capabilities=[] if wanted.get("agentId") else wanted.get("capabilities", []),
+        pinned=bool(named),
+        capabilities=capabilities,
         origin="step",
         origin_id=str(step.pk),
         workflow_id=workflow.pk,
     )
 
 
-def _agent_for(workflow: Workflow, wanted: dict[str, Any]) -> Agent:
-    if wanted.get("agentId"):
-        agent = Agent.objects.filter(pk=wanted["agentId"], org=workflow.org_id, deleted_at=None).first()
-        if agent is None:
-            raise NoAgent(f"There is no agent {wanted['agentId']}.")
-        return routing.insist(agent)
-    agent_type = wanted.get("agentType", "codegen")
-    return routing.choose(
-        org_id=workflow.org_id, agent_type=agent_type, capabilities=list(wanted.get("capabilities", []))
-    )
+def _named(workflow: Workflow, agent_id: str) -> Agent:
+    agent = Agent.objects.filter(pk=agent_id, org=workflow.org_id, deleted_at=None).first()
+    if agent is None:
+        raise NoAgent(f"There is no agent {agent_id}.")
+    return routing.insist(agent)
 
 
-def _approval(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
-    approvals.begin(step, workflow, variables.render(step.definition.get("message") or step.name))
+def _approval(step: WorkflowStep, going: Going) -> None:
+    approvals.begin(step, going.workflow, going.variables.render(step.definition.get("message") or step.name))
 
 
-def _wait(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+def _wait(step: WorkflowStep, going: Going) -> None:
     until = now() + timedelta(milliseconds=step.definition.get("duration", 0))
     if "until" in step.definition:
-        typed = variables.render(step.definition["until"]).strip()
+        typed = going.variables.render(step.definition["until"]).strip()
         parsed = parse_datetime(typed)
         if parsed is None or parsed.tzinfo is None:
             raise BadTemplate(f"until: {typed[:100]!r} is not an ISO 8601 time with a time zone")
         until = parsed
     if until <= now():
-        steps.complete(step, workflow, {"until": iso(until)})
+        steps.complete(step, going.workflow, {"until": iso(until)})
         return
-    steps.wait(step, workflow, until=until)
-    timers.wake_at(workflow.pk, until)
+    steps.wait(step, going.workflow, until=until)
+    timers.wake_at(going.workflow.pk, until)
 
 
-def _condition(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
-    value = bool(variables.evaluate(step.definition["expression"]))
-    steps.complete(step, workflow, {"value": value}, gate=value)
+def _condition(step: WorkflowStep, going: Going) -> None:
+    value = bool(going.variables.evaluate(step.definition["expression"]))
+    steps.complete(step, going.workflow, {"value": value}, gate=value)
 
 
 _STARTS: dict[str, Start] = {

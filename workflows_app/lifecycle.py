@@ -13,8 +13,8 @@ from taskmaster.core.errors import InvalidState, NotFound, ValidationFailed
 from taskmaster.events.log import record, together
 
 from . import approvals, engine, items, timers
+from .going import Going
 from .models import StepAttempt, StepItem, StepLink, Workflow, WorkflowStep
-from .variables import Variables
 
 # How often a signal looks again whether the step waits by now.
 LOOKS = 3
@@ -69,7 +69,7 @@ def _fill_up(workflow: Workflow) -> None:
     """Start the items that could not start while it was paused, and mind the times that go on."""
     live = WorkflowStep.objects.filter(workflow=workflow, status__in=WorkflowStep.LIVE).order_by("position")
     for step in live:
-        if step.type == "foreach" and items.resume(step, workflow, Variables(workflow)):
+        if step.type == "foreach" and items.resume(step, Going.on(workflow)):
             engine.after(workflow, step)
         if step.wake_at is not None:
             timers.wake_at(workflow.pk, step.wake_at)

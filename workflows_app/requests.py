@@ -8,17 +8,17 @@ from agents_app import dispatch
 from agents_app.registry import requester
 
 from . import steps
-from .models import Workflow, WorkflowStep
+from .going import Going
+from .models import WorkflowStep
 from .prompts import BadTemplate
-from .variables import Variables
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 TIMEOUT_MS = 30_000
 
 
-def begin(step: WorkflowStep, workflow: Workflow, variables: Variables) -> None:
+def begin(step: WorkflowStep, going: Going) -> None:
     """Send what the step says."""
-    wanted = step.definition
+    wanted, workflow, variables = step.definition, going.workflow, going.variables
     method = str(wanted.get("method", "GET")).upper()
     if method not in METHODS:
         raise BadTemplate(f"method: one of {', '.join(METHODS)}")

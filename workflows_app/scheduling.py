@@ -88,7 +88,7 @@ def _start(workflow: Workflow, schedule: Schedule) -> None:
 
 
 def _unfinished(schedule: Schedule) -> Any:
-    status = (Workflow.CREATED, Workflow.RUNNING, Workflow.PAUSED)
+    status = (Workflow.CREATED, *Workflow.STARTED)
     rows = Workflow.objects.filter(schedule_id=schedule.pk, status__in=status)
     return rows.defer("context", "step_data")
 

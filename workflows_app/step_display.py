@@ -22,16 +22,18 @@ COLOURS = {
     WorkflowStep.COMPLETED: "rgba(46,160,67,.25)",
     WorkflowStep.FAILED: "rgba(248,81,73,.25)",
 }
-CELL = "padding:4px 10px;vertical-align:top;overflow-wrap:anywhere"
+CELL = "padding:4px 10px;vertical-align:top;white-space:nowrap"
+TEXT = "padding:4px 10px;vertical-align:top;overflow-wrap:anywhere;width:50%"
 TABLE = (
     '<table style="width:100%"><thead><tr><th>Step</th><th>Type</th><th>Status</th><th>Attempts</th>'
     "<th>Result or error</th></tr></thead><tbody>{}</tbody></table>{}"
 )
 ROW = format_html(
-    '<tr><td style="{0}"><b>{{}}</b><br>{{}}</td><td style="{0}">{{}}</td>'
+    '<tr><td style="{0};white-space:normal"><b>{{}}</b><br>{{}}</td><td style="{0}">{{}}</td>'
     '<td style="{0}"><span style="padding:1px 6px;border-radius:4px;background:{{}}">{{}}</span></td>'
-    '<td style="{0}">{{}}</td><td style="{0}">{{}}</td></tr>',
+    '<td style="{0}">{{}}</td><td style="{1}">{{}}</td></tr>',
     CELL,
+    TEXT,
 )
 
 
@@ -79,5 +81,3 @@ def _questions(steps: Iterable[WorkflowStep]) -> dict[str, str]:
     if not subjects:
         return {}
     return dict(Action.objects.filter(subject__in=subjects, status=Action.PENDING).values_list("subject", "pk"))
-
-

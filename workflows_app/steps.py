@@ -48,7 +48,7 @@ def run(step: WorkflowStep, workflow: Workflow, *, task_id: str = "") -> None:
     """It runs: its next attempt begins."""
     moment = now()
     began, number = step.started_at or moment, step.attempt + 1
-    _RUN.later(pk=step.pk, attempt=number, task_id=task_id, started_at=began, rows=1)
+    _RUN.later(pk=step.pk, attempt=number, task_id=task_id, started_at=began)
     step.status, step.attempt, step.task_id, step.started_at = WorkflowStep.RUNNING, number, task_id, began
     step.wake_at, step.progress = None, 0.0
     insert([StepAttempt(step=step, number=number, status=step.status, task_id=task_id, started_at=moment)])
@@ -74,7 +74,7 @@ def complete(step: WorkflowStep, workflow: Workflow, result: Any, *, gate: bool 
     """It has ended well."""
     moment = now()
     stored = None if result is None else orjson.dumps(result).decode()
-    _COMPLETE.later(pk=step.pk, result=stored, gate=gate, finished_at=moment, rows=1)
+    _COMPLETE.later(pk=step.pk, result=stored, gate=gate, finished_at=moment)
     step.status, step.result, step.gate, step.finished_at = WorkflowStep.COMPLETED, result, gate, moment
     step.progress, step.wake_at, step.error = 1.0, None, None
     _close_attempt(step, moment)

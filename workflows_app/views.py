@@ -15,12 +15,13 @@ from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 
-from . import lifecycle, shown
+from . import lifecycle, picture, shown
 from .estimates import estimated_duration
 from .launching import limits_of, made_from
 from .models import Workflow
 from .serializers import RetryIn, SignalIn, StartIn, WorkflowIn
 from .template_store import find
+from .waiting import until_it_ends
 
 WORKFLOW = Select(lambda: Workflow.objects.filter(pk=Slot("pk"), org=Slot("org")))
 FILTERS = {
@@ -61,14 +62,14 @@ class WorkflowViewSet(ApiViewSet):
         return reply(members, 201, location=f"/api/v1/workflows/{workflow.pk}")
 
     def retrieve(self, request: Request, pk: str) -> Reply:
-        """One workflow, with its steps."""
-        return reply({"workflow": shown.whole(self.find(WORKFLOW, pk))})
+        """One workflow, with its steps; with `Prefer: wait=<seconds>`, as soon as it has ended."""
+        return until_it_ends(self.find(WORKFLOW, pk), request._request, lambda it: reply({"workflow": shown.whole(it)}))
 
     def start(self, request: Request, pk: str) -> Reply:
-        """Start it."""
+        """Start it; with `Prefer: wait=<seconds>`, answered as soon as it has ended."""
         workflow, body = self.find(WORKFLOW, pk), self.optional_body()
         lifecycle.start(workflow, **limits_of(body.get("execution_context")))
-        return self._done(workflow, "Workflow started", startedAt=iso(workflow.started_at))
+        return until_it_ends(workflow, request._request, self._started)
 
     def pause(self, request: Request, pk: str) -> Reply:
         """Start no further step."""
@@ -108,13 +109,14 @@ class WorkflowViewSet(ApiViewSet):
         wanted = request.GET.get("format", "svg")
         if wanted not in FORMATS:
             raise ValidationFailed.of("format", f"one of {', '.join(FORMATS)}")
-        from . import picture
-
         return HttpResponse(picture.of(workflow, wanted), content_type=f"{FORMATS[wanted]}; charset=utf-8")
 
     def _acted_on(self, request: Request, pk: str) -> Workflow:
         optional_body(request._request)
         return self.find(WORKFLOW, pk)
+
+    def _started(self, workflow: Workflow) -> Reply:
+        return self._done(workflow, "Workflow started", startedAt=iso(workflow.started_at))
 
     def _done(self, workflow: Workflow, message: str, **members: Any) -> Reply:
         return reply({"message": message, **members, "status": workflow.status, "workflowId": workflow.pk})

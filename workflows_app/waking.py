@@ -2,18 +2,17 @@
 
 from itertools import chain
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from agents_app.models import Action
-from taskmaster.core.bundles import bundled
+from taskmaster.core.bundles import one_transaction
 from taskmaster.core.clock import now
 from taskmaster.events.log import together
 
 from . import approvals, engine, kinds, lifecycle, steps
+from .going import Going
 from .models import Workflow, WorkflowStep
-from .variables import Variables
 
 TOO_LONG = "The run took longer than its timeout."
 AT_ONCE = 500
@@ -23,18 +22,17 @@ LOOKED_AT = 200
 
 def wake(workflow_id: str) -> None:
     """Do what is due in this workflow, if it runs."""
-    with transaction.atomic():
+    with one_transaction(), together():
         # What is asked is taken before the workflow, as by whoever decides it.
         questions = approvals.held(workflow_id)
         workflow = engine.locked(workflow_id)
         if workflow is None or workflow.status != Workflow.RUNNING:
             return
-        with bundled(), together():
-            if workflow.deadline_at is not None and workflow.deadline_at <= now():
-                lifecycle.end_steps(workflow)
-                engine.finish(workflow, Workflow.FAILED, error=TOO_LONG)
-            else:
-                _due(workflow, questions)
+        if workflow.deadline_at is not None and workflow.deadline_at <= now():
+            lifecycle.end_steps(workflow)
+            engine.finish(workflow, Workflow.FAILED, error=TOO_LONG)
+        else:
+            _due(workflow, questions)
     if workflow.status in Workflow.FINISHED:
         lifecycle.let_go(workflow)
 
@@ -47,7 +45,7 @@ def _due(workflow: Workflow, questions: dict[str, Action]) -> None:
         elif step.type == "approval":
             approvals.too_late(step, workflow, questions)
         else:
-            kinds.start(step, workflow, Variables(workflow))
+            kinds.start(step, Going.on(workflow))
         if step.status in WorkflowStep.FINISHED:
             engine.after(workflow, step)
 

@@ -20,7 +20,7 @@ from .step_display import steps_of
 ABOUT = ("id", "org", "name", "made_from", "started_by", "status", "how_far", "error")
 LIMITS = ("priority_word", "timeout", "notifications", as_json("context"), as_json("step_data"))
 TIMES = ("created_at", "started_at", "paused_at", "resumed_at", "finished_at", "deadline_at")
-SHOWN = (("Steps", ("drawn", "steps", "tasks")), ("Given", LIMITS), ("Times", TIMES))
+STEPS = ("drawn", "steps", "tasks")
 # What can be done to it in which state, each with what it is then.
 VERBS = {"pause": "Paused", "resume": "Resumed", "cancel": "Cancelled", "retry": "Retried"}
 SOURCES = {
@@ -37,8 +37,13 @@ DRAWN = 200
 class WorkflowAdmin(ReadOnlyAdmin):
     """Workflows."""
 
-    readonly_fields = (*ABOUT, *(field for _, fields in SHOWN for field in fields))
-    fieldsets = ((None, {"fields": ABOUT}), *((title, {"fields": fields}) for title, fields in SHOWN))
+    readonly_fields = (*ABOUT, *STEPS, *LIMITS, *TIMES)
+    fieldsets = (
+        (None, {"fields": ABOUT}),
+        ("Steps", {"fields": STEPS}),
+        ("Given", {"fields": LIMITS}),
+        ("Times", {"fields": TIMES}),
+    )
     list_display = ("name", "org", "status", "how_far", "made_from", "created_at", "finished_at", "id")
     list_filter = (one_of("status", Workflow.STATUSES), MadeWithin)
     related = ("org",)

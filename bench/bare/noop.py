@@ -91,7 +91,7 @@ def chains(clients: int, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer lines of `burst single`, or of `chains clients count`; without Redis the worker runs in here, as the product's does."""
+    """Answer lines of `burst single` or `chains clients count`; without Redis the worker runs in here, as ours does."""
     if not REDIS:
         worker = app.WorkController(app=app, pool="threads", concurrency=4, queues=[QUEUE], loglevel=None)
         threading.Thread(target=worker.start, daemon=True).start()

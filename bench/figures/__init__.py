@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.result import Result
 from bench.sizes import Size
 
-from . import client, dispatch, lists, memory, message, runner, sockets, status, submit, task, waiting
+from . import client, dispatch, lists, memory, message, runner, sockets, status, submit, task, waiting, workflow
 
 Figure = Callable[[Path, Size], Iterator[Result]]
 
@@ -21,6 +21,7 @@ FIGURES: dict[str, Figure] = {
     "memory": memory.measure,
     "lists": lists.measure,
     "waiting": waiting.measure,
+    "workflow": workflow.measure,
     "deliveries": sockets.deliveries,
     "delivery-latency": sockets.latency,
     "socket-memory": sockets.memory,

@@ -47,7 +47,7 @@ def deliveries(folder: Path, size: Size) -> Iterator[Result]:
         ceiling = median(sides["bare"].burst(100 * JOINED, joined=JOINED)["perSecond"] for _ in range(3))
     rates = {name: [one["perSecond"] for one in some] for name, some in seen.items()}
     bare, group = Comparison(rates["ours"], rates["bare"]), Comparison(rates["ours"], rates["group"])
-    details = {"subscribers": size.subscribers, "events": counts, "rounds": rates, "lost": _lost(seen)}
+    details: Json = {"subscribers": size.subscribers, "events": counts, "rounds": rates, "lost": _lost(seen)}
     details |= {"groupSend": group.base, "timesGroupSend": group.ratio, "clientCeiling": ceiling}
     details["withATransactionForEachEvent"] = singly
     details["eventsWrittenPerSecond"] = size.events / median(one["writtenIn"] for one in seen["ours"])
@@ -60,15 +60,15 @@ def latency(folder: Path, size: Size) -> Iterator[Result]:
     """From an event's commit to its receipt, at ten events a second; also while one subscriber does not read."""
     with _sides(folder, size.subscribers) as sides, LoadProcess() as load:
         sides["ours"].burst(100)
-        asks = {name: partial(side.steady, size.steady, RATE) for name, side in sides.items()}
+        asks: Asks = {name: partial(side.steady, size.steady, RATE) for name, side in sides.items()}
         asks["deaf"] = partial(_beside_a_deaf_one, sides["ours"], load, size.steady)
-        seen = _in_turns(asks, min(3, size.rounds))
+        seen = _in_turns(asks, size.rounds)
     p99 = {name: [one["p99"] for one in some] for name, some in seen.items()}
-    bare, deaf = Comparison(p99["ours"], p99["bare"]), Comparison(p99["deaf"], p99["ours"])
-    details = {"subscribers": size.subscribers, "eventsPerSecond": RATE, "lost": _lost(seen), "p99": p99}
+    bare, moved = Comparison(p99["ours"], p99["bare"]), median(p99["deaf"]) / median(p99["ours"])
+    details: Json = {"subscribers": size.subscribers, "eventsPerSecond": RATE, "lost": _lost(seen), "p99": p99}
     details |= {"p50": {name: [one["p50"] for one in some] for name, some in seen.items()}}
-    details |= {"groupSend": median(p99["group"]), "timesWithOneThatDoesNotRead": deaf.ratio}
-    met = bare.ratio <= TIMES_BARE_MS and bare.value <= details["groupSend"] and deaf.ratio <= TIMES_DEAF
+    details |= {"groupSend": median(p99["group"]), "timesWithOneThatDoesNotRead": moved}
+    met = bare.ratio <= TIMES_BARE_MS and bare.value <= details["groupSend"] and moved <= TIMES_DEAF
     met = met and not details["lost"]["ours"] and not details["lost"]["deaf"]
     target = f"ratio <= {TIMES_BARE_MS}, <= group_send, <= {TIMES_DEAF} x with one that does not read, none lost"
     yield Result("delivery-latency", bare.value, "ms p99", bare.base, bare.ratio, target, met, details)
@@ -134,4 +134,6 @@ def _each(told: Told, count: int) -> float:
     told.open(WARM)
     before = settled(lambda: rss(told.pid))
     told.open(count)
-    return float(settled(lambda: rss(told.pid)) - before) / count / 1000
+    each = (settled(lambda: rss(told.pid)) - before) / count / 1000
+    told.close()
+    return float(each)

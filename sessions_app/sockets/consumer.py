@@ -14,7 +14,7 @@ from django.conf import settings
 
 from taskmaster.api.exceptions import translate
 from taskmaster.core import log
-from taskmaster.core.errors import ApiError, MissingScope, NotFound, Unauthenticated
+from taskmaster.core.errors import ApiError, MissingScope, NotFound, Unauthenticated, UnknownFrame
 from taskmaster.core.ids import new_id
 from taskmaster.events.feed import feed
 from taskmaster.orgs.models import ApiToken
@@ -23,7 +23,7 @@ from . import requests, subscribing
 from .allowance import Allowance
 from .answers import Answers
 from .deltas import deltas
-from .frames import Frame, UnknownFrame, error_frame, limited_frame, parsed, ref_of, ref_of_dropped, wire
+from .frames import Frame, error_frame, limited_frame, parsed, ref_of, ref_of_dropped, wire
 from .identity import Offer, identify, offered, welcome
 from .pool import in_pool
 from .presence import presence
@@ -32,6 +32,8 @@ from .subscription import Subscription
 from .watch import FORBIDDEN, UNAUTHENTICATED, watch
 
 NOT_FOUND, TRY_AGAIN_LATER = 4404, 1013
+# Of this process; a client is told to come back later, and may find another process then.
+MOST_SOCKETS = 10_000
 # An unauthenticated socket may stay for so long.
 SECONDS_TO_AUTHENTICATE = 10.0
 # Whoever sends too much is answered no faster than this, or it would keep the others waiting.
@@ -46,22 +48,30 @@ class SocketConsumer(AsyncWebsocketConsumer):
     # What comes from other processes comes through the hub and the log; a channel for each socket would only cost.
     channel_layer_alias = "none"
 
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """From the handshake to the end, whatever that is."""
+        self.key = new_id("sock")
+        self.sink: Sink = _sink_of(scope)
+        self.token: ApiToken | None = None
+        self.session_id = _session_of(scope)
+        self.subscription: Subscription | None = None
+        self.answers = Answers(self.sink)
+        self.allowance = Allowance(settings.RATE_LIMIT_WEBSOCKET)
+        self.late: asyncio.TimerHandle | None = None
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
+
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without the thread that Channels would look after database connections in: ours are in the pool."""
         await getattr(self, message["type"].replace(".", "_"))(message)
 
     async def connect(self) -> None:
         """Let it in; what is wrong with its token or its session is told by the code it is closed with."""
-        self.key = new_id("sock")
-        self.sink: Sink = self.scope["extensions"]["taskmaster"]["socket"]
-        self.token: ApiToken | None = None
-        self.session_id = _session_of(self.scope)
-        self.subscription: Subscription | None = None
-        self.answers = Answers(self.sink)
-        self.allowance = Allowance(settings.RATE_LIMIT_WEBSOCKET)
-        self.late: asyncio.TimerHandle | None = None
-        if not welcome(dict(self.scope["headers"])):
-            await self.close()
+        full = len(watch) >= MOST_SOCKETS
+        if full or not welcome(dict(self.scope["headers"])):
+            self.sink.refuse(503 if full else 403)
             return
         offer = offered(self.scope)
         await self.accept(subprotocol=offer.protocol)
@@ -72,18 +82,22 @@ class SocketConsumer(AsyncWebsocketConsumer):
             self.late = asyncio.get_running_loop().call_later(SECONDS_TO_AUTHENTICATE, self.end, UNAUTHENTICATED)
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """It is closed: nobody is told anything any more."""
+        """It is closed."""
+        self._leave()
+        if self.token and self.session_id:
+            await in_pool(partial(presence.store, self.key))
+        raise StopConsumer
+
+    def _leave(self) -> None:
+        """Nobody is told anything any more; the same again changes nothing."""
         if self.late:
             self.late.cancel()
         watch.leave(self)
+        presence.closed(self.key)
         self.answers.stop()
         if self.subscription:
             feed.leave(self.subscription)
             deltas.leave(self.subscription)
-        if self.token and self.session_id:
-            presence.closed(self.key)
-            await in_pool(partial(presence.store, self.key))
-        raise StopConsumer
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """One frame: exactly one answer, or one error."""
@@ -172,13 +186,18 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
 
 class Nowhere(AsyncWebsocketConsumer):
-    """Any other path: refused at the handshake."""
+    """Any other path: there is nothing."""
 
     channel_layer_alias = "none"
 
     async def connect(self) -> None:
         """No."""
-        await self.close()
+        _sink_of(self.scope).refuse(404)
+
+
+def _sink_of(scope: dict[str, Any]) -> Sink:
+    sink: Sink = scope["extensions"]["taskmaster"]["socket"]
+    return sink
 
 
 def _session_of(scope: dict[str, Any]) -> str:

@@ -15,12 +15,6 @@ SMALL = 4_096
 Frame = dict[str, Any]
 
 
-class UnknownFrame(BadRequest):
-    """A frame of a type that there is not."""
-
-    code, message = "unknown_type", "There is no such type of frame."
-
-
 def parsed(text: str | None) -> Frame:
     """The client's frame. Raises BadRequest for what is binary, not JSON, or not an object."""
     if text is None:

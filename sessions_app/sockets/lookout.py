@@ -1,6 +1,7 @@
 """Behind every signal: a look, once a second, for all that the sockets of this process wait for."""
 
 import asyncio
+import contextvars
 import logging
 from functools import partial
 from typing import Any, Protocol
@@ -43,7 +44,8 @@ class Lookout:
         """Wait for a message (in loop)."""
         self._waiting[message_id] = waiting
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look_for_ever())
+            loop = asyncio.get_running_loop()
+            self._looking = loop.create_task(self._look_for_ever(), context=contextvars.Context())
 
     def leave(self, message_id: str) -> None:
         """Wait no more (in loop)."""

@@ -24,5 +24,8 @@ class Sink(Protocol):
         """Whether the client has to read before more should be sent."""
         ...
 
+    def refuse(self, status: int) -> None:
+        """Answer the handshake with that status."""
+
     def serverClose(self, code: int) -> None:
         """Close it with that code."""

@@ -1,6 +1,7 @@
 """All sockets of this process: they are present, and closed once their token or session is gone."""
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Watch:
         """Look after it (in loop)."""
         self._sockets.add(socket)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look_for_ever())
+            loop = asyncio.get_running_loop()
+            self._looking = loop.create_task(self._look_for_ever(), context=contextvars.Context())
 
     def leave(self, socket: "SocketConsumer") -> None:
         """It is closed (in loop)."""

@@ -31,11 +31,15 @@ class Statement:
     sql: str
     parameters: Sequence[Any]
     rows: int | None = None
+    otherwise: type[Exception] = WrongCount
 
     def check(self, count: int) -> None:
-        """Raises WrongCount."""
+        """Raises `otherwise` for another number."""
         if self.rows is not None and count != self.rows:
-            raise WrongCount(f"{count} rows and not {self.rows}: {self.sql[:80]}")
+            raise self.otherwise(f"{count} rows and not {self.rows}: {self.sql[:80]}")
+
+
+BEGIN, COMMIT = Statement("BEGIN", ()), Statement("COMMIT", ())
 
 
 class _Bundle(threading.local):
@@ -58,23 +62,52 @@ def bundled() -> Iterator[None]:
         return
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("what is sent later must be sent before its commit")
-    _bundle.waiting = []
+    with _gathering([]):
+        yield
+        send()
+
+
+@contextmanager
+def one_transaction() -> Iterator[None]:
+    """`transaction.atomic()` and `bundled()` in one: its BEGIN and its COMMIT travel with the first and last bundle."""
+    if connection.in_atomic_block or not travels_in_bundles():
+        with transaction.atomic(), bundled():
+            yield
+        return
+    with transaction.atomic():
+        # psycopg would send a BEGIN of its own, and leaves alone whoever has begun.
+        connection.connection.autocommit = True
+        with _gathering([BEGIN]):
+            yield
+            _commit()
+
+
+def _commit() -> None:
+    waiting = _bundle.waiting or []
+    if any(statement.rows is not None for statement in waiting):
+        # What they have changed is known only afterwards, and then it must not be too late.
+        send()
+    if waiting != [BEGIN]:
+        run([COMMIT])
+
+
+@contextmanager
+def _gathering(first: list[Statement]) -> Iterator[None]:
+    _bundle.waiting = first
     try:
         with connection.execute_wrapper(_after_what_waits):
             yield
-            send()
     finally:
         _bundle.waiting = None
 
 
-def run_later(sql: str, parameters: Sequence[Any], *, rows: int | None = None) -> None:
-    """Run a statement in its turn, at once where nothing is bundled. Raises WrongCount for another number of `rows`."""
-    statement = Statement(sql, parameters, rows)
+def run_later(statement: Statement) -> None:
+    """Run a statement in its turn, at once where nothing is bundled. Raises what it says for a wrong count."""
     if _bundle.waiting is not None:
         _bundle.waiting.append(statement)
         return
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(statement.sql, statement.parameters)
         statement.check(cursor.rowcount)
 
 

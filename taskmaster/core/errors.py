@@ -26,6 +26,12 @@ class BadRequest(ApiError):
     status, code, message = 400, "bad_request", "The request cannot be read."
 
 
+class UnknownFrame(BadRequest):
+    """A WebSocket frame of a type that there is not."""
+
+    code, message = "unknown_type", "There is no such type of frame."
+
+
 class ValidationFailed(ApiError):
     """A field is missing or has a value it may not have; `details` names it."""
 

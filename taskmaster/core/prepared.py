@@ -77,11 +77,14 @@ def _adapted(value: Any) -> Any:
 
 
 class Select(_Prepared, Generic[M]):
-    """A compiled SELECT of a model's rows, with what `select_related` brings along."""
+    """A compiled SELECT of a model's rows, with what `select_related` brings along.
 
-    def __init__(self, build: "Callable[[], QuerySet[M]]") -> None:
+    What a queryset with `select_for_update(no_key=True)` locks, several may hold at once if it is `shared`.
+    """
+
+    def __init__(self, build: "Callable[[], QuerySet[M]]", *, shared: bool = False) -> None:
         super().__init__()
-        self._build = build
+        self._build, self._shared = build, shared
 
     def all(self, **values: Any) -> list[M]:
         """The rows."""
@@ -104,6 +107,8 @@ class Select(_Prepared, Generic[M]):
         query = self._build().query
         self._compiler: Any = query.get_compiler(connection=connection)
         sql, parameters = self._compiler.as_sql()
+        if self._shared:
+            sql = sql.replace("FOR NO KEY UPDATE", "FOR SHARE")
         columns, self._class, _ = self._compiler.select, self._compiler.klass_info, None
         self._converters = self._compiler.get_converters([column[0] for column in columns])
         chosen = self._class["select_fields"]
@@ -167,10 +172,12 @@ class Update(_Prepared):
             self._run(cursor, values)
             return int(cursor.rowcount)
 
-    def later(self, *, rows: int | None = None, **values: Any) -> None:
-        """Run it in its turn (see bundles). Raises WrongCount where it must change so many rows and does not."""
+    def later(
+        self, *, rows: int | None = None, otherwise: type[Exception] = bundles.WrongCount, **values: Any
+    ) -> None:
+        """Run it in its turn (see bundles). Raises `otherwise` where it must change so many rows and does not."""
         filled = self._filled(values)
-        bundles.run_later(self._sql, filled, rows=rows)
+        bundles.run_later(bundles.Statement(self._sql, filled, rows, otherwise))
 
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run it; returns the `returning` columns of the one row as they are now, or None where there was none."""
@@ -218,7 +225,7 @@ def insert(rows: Iterable[models.Model]) -> None:
     at_once = MOST_VALUES // len(fields)
     for some in (found[start : start + at_once] for start in range(0, len(found), at_once)):
         values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in some for field in fields]
-        bundles.run_later(head + ", ".join([tuple_] * len(some)), values)
+        bundles.run_later(bundles.Statement(head + ", ".join([tuple_] * len(some)), values))
     for row in found:
         row._state.adding = False
         row._state.db = connection.alias

@@ -7,6 +7,7 @@ anything twice or out of order, nothing is queued for anybody, and one that is s
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
@@ -217,7 +218,8 @@ class Feed:
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    return asyncio.get_running_loop().create_task(coroutine)
+    # Not in the context of whichever client came first: what goes wrong later is not its doing.
+    return asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
 
 
 feed = Feed(Database())

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from agents_app.models import Task, Worker
 from sessions_app.models import Message, Session
 from taskmaster.events.models import Event
+from workflows_app.models import Workflow
 
 from .models import WebServer
 from .process import process
@@ -19,6 +20,9 @@ class _Numbers:
         yield _by_status("taskmaster_tasks", "Unfinished tasks by status.", Task, Task.UNFINISHED)
         yield _by_status(
             "taskmaster_messages", "Unfinished messages by status.", Message, (Message.QUEUED, Message.PROCESSING)
+        )
+        yield _by_status(
+            "taskmaster_workflows", "Unfinished workflows by status.", Workflow, (Workflow.CREATED, *Workflow.STARTED)
         )
         sessions = Session.objects.filter(deleted_at=None, status=Session.ACTIVE).count()
         yield GaugeMetricFamily("taskmaster_sessions_active", "Open sessions.", value=sessions)
@@ -34,7 +38,7 @@ class _Numbers:
         )
 
 
-def _by_status(name: str, text: str, model: type[Task] | type[Message], statuses: tuple[str, ...]) -> Metric:
+def _by_status(name: str, text: str, model: type[Task | Message | Workflow], statuses: tuple[str, ...]) -> Metric:
     counts = dict(model.objects.filter(status__in=statuses).order_by().values_list("status").annotate(Count("pk")))
     gauge = GaugeMetricFamily(name, text, labels=["status"])
     for status in statuses:

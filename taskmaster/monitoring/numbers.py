@@ -10,6 +10,7 @@ from agents_app.models import Agent, Task, Worker
 from sessions_app.models import Message, Session
 from taskmaster.events.models import Event
 from taskmaster.orgs.models import ApiToken, Organization
+from workflows_app.models import Workflow
 
 from .health import checker, overall
 from .models import WebServer
@@ -27,7 +28,7 @@ def status_document(org: Organization) -> dict[str, Any]:
             "systemWatcher": {
                 "isRunning": True,
                 "processCount": len(processes),
-                "workflowCount": 0,
+                "workflowCount": Workflow.objects.filter(org=org, status__in=Workflow.STARTED).count(),
                 "healthStatus": overall(checker.components()),
             },
             "coordinationEngine": {
@@ -49,7 +50,7 @@ def status_document(org: Organization) -> dict[str, Any]:
 
 def usage_document(org: Organization) -> dict[str, Any]:
     """`GET /org/usage`: what the organization has and has used."""
-    tasks = Task.objects.filter(org=org)
+    tasks, workflows = Task.objects.filter(org=org), Workflow.objects.filter(org=org)
     return {
         "sessions": Session.objects.filter(org=org, deleted_at=None).count(),
         "messages": Message.objects.filter(session__org=org, session__deleted_at=None).count(),
@@ -57,6 +58,7 @@ def usage_document(org: Organization) -> dict[str, Any]:
         "tokens": ApiToken.objects.filter(org=org, revoked_at=None).count(),
         "events": Event.objects.filter(org=org).count(),
         "tasks": dict(tasks.order_by().values_list("status").annotate(Count("id"))),
+        "workflows": dict(workflows.order_by().values_list("status").annotate(Count("id"))),
         "tokenBudget": org.token_budget,
         "maxRunning": org.max_running,
         **spending.used(org_id=org.pk).public(),

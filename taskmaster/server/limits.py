@@ -43,6 +43,7 @@ DEFAULT_LIMITS = Limits()
 CODES = {
     400: "bad_request",
     403: "forbidden",
+    404: "not_found",
     408: "request_timeout",
     413: "body_too_large",
     431: "headers_too_large",

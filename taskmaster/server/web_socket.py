@@ -30,6 +30,10 @@ class Socket(WebSocketProtocol):
         """Close with the given code; autobahn's sendClose would raise for 1009, 1011, 1012 and 1013."""
         self.sendCloseFrame(code=code or 1000)
 
+    def dropConnection(self, abort: bool = False) -> None:
+        """End the connection; after both have said goodbye not by a reset, which browsers take for an accident."""
+        super().dropConnection(abort and not self.wasClean)
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """A handshake that failed early never met the server."""
         if self.channel:
@@ -99,6 +103,10 @@ class Socket(WebSocketProtocol):
         else:
             self.serverClose(1011 if problem else 1000)
 
+    def refuse(self, status: int) -> None:
+        """Refuse the handshake with that status."""
+        self._deny(status)
+
     def _deny(self, status: int) -> None:
         if hasattr(self, "handshake_deferred"):
             self.handshake_deferred.errback(ConnectionDeny(status, "The WebSocket was not accepted."))
@@ -112,6 +120,7 @@ def socket_factory(server: Any, limits: Limits) -> WebSocketFactory:
     factory.setProtocolOptions(
         allowNullOrigin=True,
         failByDrop=False,  # otherwise the connection is reset and the close code never arrives
+        echoCloseCodeReason=True,
         closeHandshakeTimeout=5,
         openHandshakeTimeout=limits.handshake_within,
         maxFramePayloadSize=limits.message_bytes,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -112,3 +113,21 @@ def refused(live: Live, path: str = "/ws", **options: Any) -> tuple[int, Any]:
     except InvalidStatus as status:
         return status.response.status_code, json.loads(status.response.body)
     raise AssertionError("it was not refused")
+
+
+def new_session(client: httpx.Client, agent: str | None = None) -> str:
+    """Its id."""
+    body = {"agentType": "custom", "configuration": {}} | ({"agentId": agent} if agent else {})
+    return str(client.post("/sessions", json=body).raise_for_status().json()["session"]["id"])
+
+
+def new_token(client: httpx.Client, *scopes: str) -> str:
+    """Its secret."""
+    answer = client.post("/tokens", json={"name": "test", "scopes": list(scopes)})
+    return str(answer.raise_for_status().json()["token"]["secret"])
+
+
+def contents(client: httpx.Client, session: str) -> list[str]:
+    """What was said in a session."""
+    answer = client.get(f"/sessions/{session}/messages").raise_for_status()
+    return [message["content"] for message in answer.json()["messages"]]

@@ -190,4 +190,5 @@ def test_a_slow_one_among_hundreds_costs_the_others_nothing(company: Company) ->
             slow.connection.socket.close()
     finally:
         crowd.close()
-    assert min(beside_it) < 1.5 * min(alone) + 10, (alone, beside_it)
+    print(f"p99 of {CROWD} sockets, in ms: {alone} alone, {beside_it} beside a slow one")
+    assert min(beside_it) < 1.5 * min(alone) + 10

@@ -21,6 +21,11 @@ def test_an_agent_that_cannot_is_not():
     }
 
 
+def test_a_claim_without_tests_is_mended_too():
+    found = believable({"json": {"executed": True, "note": "n"}}, able=False)
+    assert found == {"json": {"executed": False, "note": "n"}, "executed": False}
+
+
 @pytest.mark.parametrize("told", [{}, {"executed": False}, {"executed": "yes"}, {"executed": 1}, {"executed": None}])
 def test_an_agent_that_could_but_does_not_say_that_it_did_is_not_either(told):
     assert believable({"content": "c", "json": told}, able=True)["executed"] is False

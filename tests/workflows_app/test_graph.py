@@ -82,6 +82,11 @@ def test_a_false_condition_skips_those_without_a_when_and_asks_the_others():
     assert asked == ["bad"]
 
 
+def test_the_reasons_are_sentences():
+    assert ALL_SKIPPED == "Everything that it depends on was skipped."
+    assert DOES_NOT_HOLD == "Its condition does not hold."
+
+
 def test_a_true_condition_lets_all_go_on():
     steps = [node("gate", status="completed", gate=True), node("good", "gate"), node("bad", "gate", guarded=True)]
     assert plan(steps, lambda id: False) == Plan(start=("good",), skip=(("bad", DOES_NOT_HOLD),))

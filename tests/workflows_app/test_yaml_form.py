@@ -51,6 +51,8 @@ def test_reads_and_writes_the_same():
         ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z"),
         ("1.5", 1.5),
         ("1e3", 1000.0),
+        (".05", 0.05),
+        ("-10.", -10.0),
         (".inf", ".inf"),
         (".nan", ".nan"),
         ("'12'", "12"),
@@ -87,7 +89,9 @@ BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("a
         ("1: a", "a key is no string at line 1"),
         ("true: a", "a key is no string at line 1"),
         ("? [a]\n: b\n", "a key is no string at line 1"),
-        ("[" * 150 + "]" * 150, "it is nested more than 100 deep at line 1"),
+        ("[" * 101 + "]" * 101, "it is nested more than 100 deep at line 1"),
+        ("{a: " * 100 + "1" + "}" * 100, "it is nested more than 100 deep at line 1"),
+        ("a: 1\nb: [1\nc: 2\n", "did not find expected ',' or ']' at line 3"),
         ('"\\0"', "a string holds NUL or half of a surrogate pair"),
         ("99999999999999999", "an integer is outside ±(2^53−1)"),
         ("1e999", "Infinity is not JSON"),
@@ -106,6 +110,19 @@ def test_refuses_with_a_reason(text, message):
         from_yaml(text)
     assert message in (None, str(bad.value))
     assert str(bad.value).isprintable()
+
+
+def test_what_is_just_within_the_bounds_is_taken():
+    found = from_yaml("[" * 100 + "]" * 100)
+    for _ in range(99):
+        (found,) = found
+    assert found == []
+    assert from_yaml("{a: " * 99 + "1" + "}" * 99)["a"]["a"]["a"] is not None
+    assert from_yaml("x" * 262_144) == "x" * 262_144
+
+
+def test_is_written_for_people():
+    assert to_yaml({"a": "é", "b": "1", "c": "x\ny"}) == 'a: é\nb: "1"\nc: |-\n  x\n  y\n'
 
 
 @pytest.mark.parametrize(

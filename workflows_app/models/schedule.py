@@ -12,6 +12,8 @@ from taskmaster.orgs.models import Organization
 
 SKIP, QUEUE = "skip", "queue"
 OVERLAPS = (SKIP, QUEUE)
+WORKFLOW_DATA = "name, context and stepData of its workflows, as the API takes them."
+EXECUTION_CONTEXT = "priority, timeout (milliseconds) and notifications, as the API takes them."
 
 
 class Schedule(models.Model):
@@ -24,11 +26,13 @@ class Schedule(models.Model):
     id = models.CharField(primary_key=True, max_length=LENGTH, default=id_factory("schedule"), editable=False)
     org = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="schedules")
     name = models.CharField(max_length=200)
-    template_key = models.CharField("template", max_length=64)
-    # As the API takes them.
-    workflow_data = JsonField(default=dict, blank=True)
-    execution_context = JsonField(default=dict, blank=True)
-    cron = models.CharField(max_length=100)
+    template_key = models.CharField("template", max_length=64, help_text="A template's id.")
+    workflow_data = JsonField(default=dict, blank=True, help_text=WORKFLOW_DATA)
+    execution_context = JsonField(default=dict, blank=True, help_text=EXECUTION_CONTEXT)
+    cron = models.CharField(
+        max_length=100,
+        help_text="Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly.",
+    )
     time_zone = models.CharField(max_length=64, default="UTC")
     overlap = models.CharField(max_length=8, default=SKIP, choices=[(name, name) for name in OVERLAPS])
     enabled = models.BooleanField(default=True)

@@ -9,6 +9,8 @@ from taskmaster.core.fields import EncryptedJsonField, JsonField
 from taskmaster.core.ids import LENGTH, id_factory
 from taskmaster.orgs.models import Organization
 
+from .schedule import EXECUTION_CONTEXT, WORKFLOW_DATA
+
 
 class Trigger(models.Model):
     """A hook: each signed delivery to `/hooks/{id}` starts a workflow. `secret` is sealed, and shown only when made."""
@@ -16,10 +18,9 @@ class Trigger(models.Model):
     id = models.CharField(primary_key=True, max_length=LENGTH, default=id_factory("trigger"), editable=False)
     org = models.ForeignKey(Organization, models.CASCADE, db_index=False, related_name="triggers")
     name = models.CharField(max_length=200)
-    template_key = models.CharField("template", max_length=64)
-    # As the API takes them.
-    workflow_data = JsonField(default=dict, blank=True)
-    execution_context = JsonField(default=dict, blank=True)
+    template_key = models.CharField("template", max_length=64, help_text="A template's id.")
+    workflow_data = JsonField(default=dict, blank=True, help_text=WORKFLOW_DATA)
+    execution_context = JsonField(default=dict, blank=True, help_text=EXECUTION_CONTEXT)
     secret = EncryptedJsonField(editable=False)
     last_received_at = models.DateTimeField(null=True, editable=False)
     last_workflow_id = models.CharField(max_length=LENGTH, null=True, editable=False)

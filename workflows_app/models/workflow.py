@@ -28,6 +28,7 @@ class Workflow(StateMachine):
     CREATED, RUNNING, PAUSED = "created", "running", "paused"
     COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
     STATUSES = (CREATED, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED)
+    STARTED = (RUNNING, PAUSED)
     FINISHED = (COMPLETED, FAILED, CANCELLED)
     MOVES = {
         RUNNING: (CREATED, PAUSED, FAILED),

@@ -76,7 +76,7 @@ def _replace(allowance: Allowance, value: Any, old: Any, new: Any) -> str:
 
 def _round(allowance: Allowance, value: Any, digits: Any = 0) -> int | float:
     number, digits = as_number(value), int(as_number(digits))
-    return bounded(round(number, max(0, min(digits, 15))) if digits > 0 else round(number))
+    return bounded(round(number, min(digits, 15)) if digits > 0 else round(number))
 
 
 def _list(value: Any, name: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import time
 
+import orjson
 import pytest
 
 from workflows_app.definitions import check_steps, read_steps, read_template
@@ -23,6 +24,7 @@ def without(value, name):
     return {key: item for key, item in value.items() if key != name}
 
 
+CONTROL = "may not have line breaks or control characters"
 INNER = {"prompt": "{{ index }}: {{ item.title }}"}
 FULL = [
     agent(
@@ -103,6 +105,15 @@ def test_a_dependency_counts_once():
 )
 def test_the_whole_is_bounded(steps, message):
     assert check_steps(steps) == [{"field": "steps", "message": message}]
+
+
+def test_what_is_just_within_the_bounds_is_taken():
+    room = 262_144 - len(orjson.dumps([agent(prompt="")]))
+    assert problems(agent(prompt="x" * room)) == []
+    assert problems(agent(prompt="x" * (room + 1))) == [("steps", "may have at most 256 KB")]
+    assert problems(agent(name="n" * 200, id="a" * 64, capabilities=["x"] * 100, retries=0, timeout=86_400_000)) == []
+    headers = {f"X-{n}": "x\ty" for n in range(50)}
+    assert problems(step("http", url="https://x.example", headers=headers, expect=[100] * 20, timeout=600_000)) == []
 
 
 def test_a_thousand_steps_are_read_soon():
@@ -190,7 +201,8 @@ def test_an_agents_step(changed, field, message):
         (step("http", url="https://x.example", headers={"a b": "c"}), "headers.a b", "is no name of a header"),
         (step("http", url="https://x.example", headers={"Host": "c"}), "headers.Host", "is set by the server"),
         (step("http", url="https://x.example", headers={"A": 1}), "headers.A", "must be a string"),
-        (step("http", url="https://x.example", headers={"A": "b\r\nC: d"}), "headers.A", None),
+        (step("http", url="https://x.example", headers={"A": "b\r\nC: d"}), "headers.A", CONTROL),
+        (step("http", url="https://x.example", headers={"A": "\0"}), "headers.A", CONTROL),
         (step("http", url="https://x.example", headers={str(n): "x" for n in range(51)}), "headers", None),
         (step("http", url="https://x.example", body={"a": [{"b": "{{ c }}"}]}), "body.a[0].b", None),
         (step("http", url="https://x.example", body="{{ c }}"), "body", None),
@@ -245,6 +257,11 @@ def test_ids_are_unique():
             "a circle: a → c → b → a",
         ),
         (
+            [agent(f"s{n}", f"s{(n + 1) % 12}") for n in range(12)],
+            "steps[0].dependsOn",
+            "a circle: s0 → s1 → s2 → s3 → s4 → s5 → s6 → s7 → s8 → s9 → s10 → s11 → s0",
+        ),
+        (
             [agent(f"s{n}", f"s{(n + 1) % 20}") for n in range(20)],
             "steps[0].dependsOn",
             "a circle: s0 → s1 → s2 → s3 → s4 → s5 → s6 → s7 → s8 → s9 → s10 → s11 → … → s0",
@@ -271,6 +288,11 @@ def test_a_step_cannot_look_at_its_own_result():
     assert [field for field, _ in problems(agent("a", when="steps.a.status"))] == ["steps[0].when"]
 
 
+def test_every_wrong_look_at_a_result_is_told():
+    wrong = problems(agent("a", prompt="{{ steps.x }}{{ steps.y }}{{ steps.b }}", when="steps.b"), agent("b"))
+    assert [field for field, _ in wrong] == ["steps[0].prompt", "steps[0].prompt", "steps[0].prompt", "steps[0].when"]
+
+
 def test_an_id_with_a_hyphen_is_explained():
     (found,) = problems(agent("my-step"), agent("b", "my-step", prompt="{{ steps.my-step.result }}"))
     assert found == (
@@ -289,3 +311,4 @@ def test_a_whole_template():
     assert stored["steps"] == read_steps([agent()])[0]
     assert read_template([])[1] == [{"field": "body", "message": "must be an object"}]
     assert [problem["field"] for problem in read_template({"id": "T", "steps": []})[1]] == ["id", "name", "steps"]
+    assert [problem["field"] for problem in read_template({})[1]] == ["id", "name", "steps"]

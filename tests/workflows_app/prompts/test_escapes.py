@@ -4,8 +4,11 @@ import builtins
 import time
 
 import pytest
+from jinja2 import nodes
 
 from workflows_app.prompts import BadTemplate, check, check_expression, evaluate, extract_json, render, render_json
+from workflows_app.prompts.allowance import Allowance
+from workflows_app.prompts.evaluation import Evaluation
 
 
 class Trap:
@@ -202,6 +205,17 @@ def test_nothing_is_compiled(monkeypatch):
         render("{{ context.", VARIABLES)
 
 
+def test_what_the_check_lets_through_by_mistake_is_still_not_done():
+    evaluation = Evaluation(VARIABLES, Allowance())
+    for forbidden in (
+        nodes.Call(nodes.Name("x", "load"), [], [], None, None),
+        nodes.Concat([]),
+        nodes.Slice(None, None, None),
+    ):
+        with pytest.raises(BadTemplate, match="is not allowed in a template"):
+            evaluation.value(forbidden)
+
+
 # -- Bounds
 
 
@@ -270,6 +284,25 @@ def test_what_is_rendered_is_at_most_256_kilobytes():
     assert len(render("{{ context.x }}", exact).encode()) == 262_144
     with pytest.raises(BadTemplate, match="what it says is longer than 256 KB"):
         render("{{ context.x }}!", exact)
+
+
+def test_what_a_loop_may_do_is_counted_exactly():
+    # Each turn of an empty loop is a step; so are the loop itself, its list's name and the member of it.
+    turns = {"context": {"n": [0] * (100_000 - 3)}}
+    assert render("{% for a in context.n %}{% endfor %}", turns) == ""
+    turns["context"]["n"].append(0)
+    with pytest.raises(BadTemplate, match="it takes more than 100000 steps"):
+        render("{% for a in context.n %}{% endfor %}", turns)
+
+
+def test_a_text_within_a_template_is_bounded_too():
+    texts = {"context": {"x": "x" * 262_144}}
+    assert render("{{ context.x | upper | length }}", texts) == "262144"
+    assert render("{{ context.x | replace('x', 'y') | length }}", texts) == "262144"
+    texts["context"]["x"] += "x"
+    for made in ("upper", "replace('x', 'y')"):
+        with pytest.raises(BadTemplate, match="a text is longer than 262144 characters"):
+            render("{{ context.x | " + made + " | length }}", texts)
 
 
 def test_rendered_json_is_bounded_as_a_whole():

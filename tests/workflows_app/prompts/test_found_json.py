@@ -25,6 +25,8 @@ from workflows_app.prompts import extract_json
         ('```\n{"no": 1}\n```\n```json\n{"yes": 1}\n```', {"yes": 1}),
         ('First {"a": 1} and then {"a": 1, "b": 2} or {"c": 3}', {"a": 1, "b": 2}),
         ('As [1] and [2, 3] say: {"a": 1}', {"a": 1}),
+        ('[as said] {not: this} {"a": 1} [nor this]', {"a": 1}),
+        ('Either {"a": 1} or {"a": 2}', {"a": 1}),
         # Small slips.
         ('{"a": 1, "b": [1, 2,],}', {"a": 1, "b": [1, 2]}),
         ("{'a': 'it''s'}", None),
