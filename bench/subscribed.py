@@ -2,8 +2,9 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Client
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import orjson
 from websockets.sync.client import connect
 
-from tests.live import SERVICES, free_port, installation, until
+from tests.live import SERVICES, Live, free_port, installation, until
 
 from .load import LoadProcess
 from .servers import BARE_REDIS, PRODUCT_REDIS, REDIS, Product, listens, running, stock_daphne
@@ -19,6 +20,7 @@ from .servers import BARE_REDIS, PRODUCT_REDIS, REDIS, Product, listens, running
 Json = dict[str, Any]
 Tell = Callable[[Json], Json]
 
+NOTHING = "Nothing arrived. (Has somebody cleared the Redis database meanwhile?)"
 TOGETHER = 50  # events of a transaction
 
 
@@ -52,6 +54,7 @@ class Told:
         self._load.do("sockets-expect", each=count, marked=False)
         told = self._tell({"count": count} | how)
         came = self._load.do("sockets-arrived")
+        assert came["count"], NOTHING
         took = came["last"] - told["begun"]
         return {"perSecond": came["count"] / took, "lost": came["lost"], "writtenIn": told["ended"] - told["begun"]}
 
@@ -60,8 +63,9 @@ class Told:
         assert self._tell
         self._load.do("sockets-expect", each=count, marked=True)
         told = self._tell({"count": count, "rate": rate})
-        lost = self._load.do("sockets-arrived")["lost"]
-        return self._load.do("sockets-delays", sent=told["sent"]) | {"lost": lost}
+        came = self._load.do("sockets-arrived")
+        assert came["count"], NOTHING
+        return self._load.do("sockets-delays", sent=told["sent"]) | {"lost": came["lost"]}
 
     def tell_the_deaf(self, count: int) -> None:
         """Have so much told that only they want to hear."""
@@ -77,19 +81,33 @@ class Told:
 def subscribed_product(folder: Path, load: LoadProcess) -> Iterator[Told]:
     """A fresh installation, with somebody who writes events in it."""
     folder.mkdir(parents=True)
-    env = {"REDIS_URL": f"{REDIS}/{PRODUCT_REDIS}"} if SERVICES else {}
+    services = {"REDIS_URL": f"{REDIS}/{PRODUCT_REDIS}"} if SERVICES else {}
+    with installation(folder, **services) as live, _writer(live, folder) as asked:
+        ours = Product(live)
+        subscribing = {"path": f"/ws?sessionId={ours.session(live.echo_agent())}", "events": ["task.*"]}
+        yield Told(load, ours.port, ours.web, _writing(asked, live.org), headers=ours.headers, **subscribing)
+
+
+@contextmanager
+def _writer(live: Live, folder: Path) -> Iterator[Any]:
+    """Start the installation, and whoever writes events: in its one process, or in one of its own."""
     path = str(folder / "writer")
-    writer = [sys.executable, "-m", "bench.writer", path]
-    with installation(folder, **env) as live:
-        if not SERVICES:
-            live.spawn("web0", [*writer, "serve"])
-        ours = Product(live.start())
-        with running(writer, live.env, folder / "writer.log") if SERVICES else nullcontext():
-            until(lambda: os.path.exists(path))
-            with Client(path, "AF_UNIX") as asked:
-                subscribing = {"path": f"/ws?sessionId={ours.session(live.echo_agent())}", "events": ["task.*"]}
-                tell = _writing(asked, live.org)
-                yield Told(load, ours.port, ours.web, tell, headers=ours.headers, **subscribing)
+    command = [sys.executable, "-m", "bench.writer", path]
+    if not SERVICES:
+        live.spawn("web0", [*command, "serve"])
+    live.start()
+    env = live.env | {"TASKMASTER_DB_POOL": "4"}
+    with ExitStack() as stack:
+        if SERVICES:
+            stack.enter_context(running(command, env, folder / "writer.log"))
+        yield stack.enter_context(until(lambda: _reached(path)))
+
+
+def _reached(path: str) -> Any:
+    try:
+        return Client(path, "AF_UNIX")
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
 
 
 def _writing(asked: Any, org: str) -> Tell:
@@ -115,7 +133,8 @@ def group_send(folder: Path, load: LoadProcess) -> Iterator[Told]:
     """Plain Channels behind stock Daphne."""
     port = free_port()
     env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "bench.bare.settings"}
-    env |= {"BARE_REDIS": f"{REDIS}/{BARE_REDIS}"} if SERVICES else {}
+    prefix = f"bare-{uuid.uuid4().hex[:8]}"  # a group keeps the members of killed servers for a day
+    env |= {"BARE_REDIS": f"{REDIS}/{BARE_REDIS}", "BARE_PREFIX": prefix} if SERVICES else {}
     daphne = stock_daphne(port, "bench.bare.live:application")
     with running(daphne, env, folder / "live.log") as process, _talking(port) as tell:
         yield Told(load, port, process.pid, tell)

@@ -13,7 +13,8 @@ from channels.routing import URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from sessions_app.sockets.consumer import Nowhere, SocketConsumer  # noqa: E402
+from sessions_app.sockets.consumer import SocketConsumer  # noqa: E402
+from sessions_app.sockets.nowhere import Nowhere  # noqa: E402
 from taskmaster.server.edge import Edge, Receive, Send  # noqa: E402
 
 edge = Edge(settings.WEB_THREADS)

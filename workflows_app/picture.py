@@ -8,7 +8,7 @@ DRAWERS = {"svg": svg, "mermaid": mermaid}
 
 def of(workflow: Workflow, form: str = "svg") -> str:
     """Its graph as `svg` or `mermaid`."""
-    steps = WorkflowStep.objects.filter(workflow=workflow).order_by("position")
+    steps = WorkflowStep.objects.filter(workflow=workflow).order_by("position").defer("result")
     return DRAWERS[form]([_drawn(step) for step in steps])
 
 

@@ -71,7 +71,7 @@ def _launched(schedule: Schedule, moment: datetime, *, at_once: bool) -> dict[st
 @transaction.atomic
 def _start_next(schedule: Schedule) -> None:
     """Start the run that waits longest, unless one is still on its way."""
-    # Without the row two processes could start two of them.
+    # Held, or a run that is queued at this moment could be forgotten.
     if not Schedule.objects.select_for_update().filter(pk=schedule.pk).exists():
         return
     unfinished = list(_unfinished(schedule).order_by("id"))

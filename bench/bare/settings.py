@@ -26,7 +26,7 @@ CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         # Without this the client of today closes what is idle for five seconds.
-        "CONFIG": {"hosts": [{"address": REDIS, "socket_timeout": None}]},
+        "CONFIG": {"hosts": [{"address": REDIS, "socket_timeout": None}], "prefix": os.environ["BARE_PREFIX"]},
     }
     if REDIS
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}

@@ -57,11 +57,11 @@ def chain(count: int) -> list[dict[str, Any]]:
 
 
 def fan(rounds: int, width: int) -> list[dict[str, Any]]:
-    """So many times: so many steps beside each other, and one that needs all of them."""
+    """So many times `width` steps: all but one beside each other, and that one needs them."""
     steps: list[dict[str, Any]] = []
     for number in range(rounds):
         before = [f"join{number - 1}"] if number else []
-        arms = [_step(f"r{number}-{n}", *before) for n in range(width)]
+        arms = [_step(f"r{number}-{n}", *before) for n in range(width - 1)]
         steps += [*arms, _step(f"join{number}", *[arm["id"] for arm in arms])]
     return steps
 

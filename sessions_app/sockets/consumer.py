@@ -185,16 +185,6 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await in_pool(partial(presence.store, self.key))
 
 
-class Nowhere(AsyncWebsocketConsumer):
-    """Any other path: there is nothing."""
-
-    channel_layer_alias = "none"
-
-    async def connect(self) -> None:
-        """No."""
-        _sink_of(self.scope).refuse(404)
-
-
 def _sink_of(scope: dict[str, Any]) -> Sink:
     sink: Sink = scope["extensions"]["taskmaster"]["socket"]
     return sink

@@ -67,7 +67,7 @@ class Presence:
         now = dict(self._sockets)
         for key in stored.keys() | now.keys():
             if stored.get(key) != now.get(key):
-                self._store(key, now.get(key))
+                self.store(key)
 
     def _store(self, key: str, seen: Seen | None) -> None:
         if seen is None:

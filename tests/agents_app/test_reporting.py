@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from django.db import connections
 
-from agents_app import actions, memories, outcomes
+from agents_app import actions, memories, outcomes, reporting
 from agents_app.backends.base import Answer, Decision, Question
 from agents_app.models import Action, LogLine, Task
 from agents_app.registry import Resolved
@@ -138,3 +138,25 @@ def test_whoever_has_lost_its_task_leaves_nothing_to_remember(task):
     Task.objects.update(lease="another")
     memories.remember(task, {"runId": 2})
     assert memories.remembered(task) == {"runId": 1}
+
+
+def test_a_piece_says_of_which_attempt_and_answer_it_is(alice, monkeypatch):
+    world, sent = World(alice), []
+    message = world.say("hello")
+    (found,) = claim(world["agent"])
+    monkeypatch.setattr(reporting.hub, "send", lambda key, data: sent.append((key, data)))
+
+    async def scene():
+        reporter = TaskReporter(found, in_pool)
+        reporter.delta("He")
+        reporter._flush()
+        reporter.delta("llo")
+        reporter.finish()
+
+    asyncio.run(scene())
+    about = {"attempt": 1, "orgId": alice.org.pk, "messageId": message, "sessionId": world["session"]}
+    about |= {"taskId": found.pk, "workflowId": None}
+    assert sent == [
+        (f"live:{message}", {"event": "delta", "content": "He", "offset": 0} | about),
+        (f"live:{message}", {"event": "delta", "content": "llo", "offset": 2} | about),
+    ]

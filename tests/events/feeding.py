@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from taskmaster.core.wakeups import hub
 from taskmaster.events import feed as feeds
+from taskmaster.events import followed
 from taskmaster.events.feed import Feed
 from taskmaster.events.items import Item
 from taskmaster.events.relay import KEY
@@ -113,11 +114,12 @@ class Reader:
 def feeding(book) -> Iterator[Feed]:
     """A feed of this log, which looks for news all the time."""
     looked, feeds.LOOK_SECONDS = feeds.LOOK_SECONDS, 0.002
+    again, followed.AGAIN_SECONDS = followed.AGAIN_SECONDS, 0.002
     feed = Feed(book)
     try:
         yield feed
     finally:
-        feeds.LOOK_SECONDS = looked
+        feeds.LOOK_SECONDS, followed.AGAIN_SECONDS = looked, again
         hub.unlisten(KEY, feed._signalled)
 
 

@@ -51,6 +51,12 @@ class Company:
         body = {"name": "echo", "type": "custom", "backend": "echo", "maxConcurrentTasks": 8}
         return str(self.client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
 
+    def is_done(self, agent: str) -> bool:
+        """Whether the agent has nothing to do any more."""
+        query = {"agentId": agent, "limit": 1}
+        left = (self.client.get("/tasks", params=query | {"status": status}) for status in ("queued", "running"))
+        return not any(answer.raise_for_status().json()["tasks"] for answer in left)
+
     def newest(self) -> int:
         """The newest sequence, once everything is numbered."""
         until(lambda: not self.live.sql("SELECT number FROM events_event WHERE sequence IS NULL"), 10)
@@ -132,11 +138,11 @@ def write_tasks(company: Company, agent: str, writers: int, each: int, forgives:
 
 
 def follow_writers(
-    company: Company, *, tasks: int, wanderers: int, meanwhile: Callable[[Callable[[], bool]], None] | None = None
+    company: Company, *, tasks: int, wanderers: int, meanwhile: Callable[[], None] | None = None
 ) -> None:
     """Eight writers, one subscriber that stays and some that wander: all hear the same, which is the log.
 
-    `meanwhile` does harm, and is told how to ask whether it is still being written.
+    `meanwhile` does harm. Whatever ends because of it is started again, as a supervisor would do.
     """
     agent, after, forgives = company.echo(), company.newest(), meanwhile is not None
     end: list[int] = []
@@ -146,12 +152,11 @@ def follow_writers(
         following = [pool.submit(follower.follow, forgives) for follower in followers]
         writers = write_tasks(company, agent, 8, tasks // 8, forgives)
         if meanwhile:
-            meanwhile(lambda: not all(writer.done() for writer in writers))
+            meanwhile()
+        until(lambda: (not forgives or company.live.start()) and all(writer.done() for writer in writers), 600, 0.5)
         for writer in writers:
-            writer.result(600)
-        for status in ("queued", "running"):
-            query = {"status": status, "agentId": agent}
-            until(lambda query=query: not company.client.get("/tasks", params=query).json()["tasks"], 180, 0.3)
+            writer.result()
+        until(lambda: (not forgives or company.live.start()) and company.is_done(agent), 180, 0.5)
         end.append(company.newest())
         for future in following:
             future.result(180)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
@@ -83,7 +83,7 @@ def test_nothing_is_lost_while_redis_is_restarted(tmp_path: Path) -> None:
     try:
         with own_installation(tmp_path, REDIS_URL=own.url) as company:
 
-            def restart_twice(goes_on: Callable[[], bool]) -> None:
+            def restart_twice() -> None:
                 for _ in range(2):
                     time.sleep(1.5)
                     own.stop()
@@ -112,7 +112,7 @@ def check_signals(company: Company) -> None:
 def test_nothing_is_lost_while_web_processes_are_killed(company: Company) -> None:
     names = company.live.names("web")
 
-    def kill(goes_on: Callable[[], bool]) -> None:
+    def kill() -> None:
         for number in range(4):
             time.sleep(1)
             company.live.kill(names[number % len(names)])

@@ -1,6 +1,7 @@
 """What schedules start, by a clock that the tests move: once each, never a flood, and in turn."""
 
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
 from django.db.models.functions import Now
@@ -283,6 +284,28 @@ def test_however_many_schedulers_look_at_once_each_run_is_started_once(alice):
         clock.end(0)
     at_once(*[lambda: scheduling.run_due(minutes(21))] * 6)
     assert [clock.started for clock in clocks] == [["completed", "running", "created"]] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_queued_while_the_queue_is_emptied_is_not_forgotten(alice, monkeypatch):
+    clock = Clock(alice, overlap="queue")
+    clock.look(NOON)
+    clock.look(minutes(10))
+    clock.end(0)
+    real, others = scheduling._start, []
+
+    def start(*given):
+        real(*given)
+        # Another process, which has to wait until this one has emptied the queue.
+        others.append(Thread(target=lambda: at_once(lambda: scheduling.run_due(minutes(20)))))
+        others[0].start()
+        others[0].join(0.3)
+
+    monkeypatch.setattr(scheduling, "_start", start)
+    clock.look(minutes(11))
+    others[0].join(30)
+    assert clock.started == ["completed", "running", "created"]
+    assert Schedule.objects.get().queued
 
 
 def test_a_look_that_finds_nothing_is_two_queries(clock, django_assert_num_queries):

@@ -114,6 +114,8 @@ REFUSED = {
     "all steps as JSON": "{{ steps | tojson }}",
     "a step by a variable": "{{ steps[context.x] }}",
     "a test with arguments": "{{ 4 is divisibleby(2) }}",
+    "a test with named arguments": "{{ 4 is none(x=1) }}",
+    "a test with unpacked arguments": "{{ 4 is none(*context.list) }}",
     "a callable test": "{{ context.x is callable }}",
     "a test of filters": "{{ 'attr' is filter }}",
     "a filter without its arguments": "{{ context.x | replace('a') }}",

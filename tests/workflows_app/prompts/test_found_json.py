@@ -31,7 +31,8 @@ from workflows_app.prompts import extract_json
         ('{"a": 1, "b": [1, 2,],}', {"a": 1, "b": [1, 2]}),
         ("{'a': 'it''s'}", None),
         ("{'a': \"it's\", 'b': True, 'c': None}", {"a": "it's", "b": True, "c": None}),
-        ("{title: 'x', n: -1.5e3}", {"title": "x", "n": -1500.0}),
+        ("{title: 'x', n: -1.5e3, m: 20.05e-10}", {"title": "x", "n": -1500.0, "m": 20.05e-10}),
+        ("{a: True, b: False, c: true, d: false, e: null}", {"a": True, "b": False, "c": True, "d": False, "e": None}),
         ('{"a": 1, // one\n "b": 2}', {"a": 1, "b": 2}),
         ('{"a": "two\nlines"}', {"a": "two\nlines"}),
         (r'{"a": "\_ \' \u00e9 \ud83d\ude00"}', {"a": "\\_ ' é 😀"}),
@@ -43,6 +44,9 @@ from workflows_app.prompts import extract_json
         ('[{"a": 1}, {"a": 2', [{"a": 1}, {}]),
         ('["one", "two", "thr', ["one", "two"]),
         ('{"a": tr', None),
+        ('{"b": 1, "a": tr', {"b": 1}),
+        ('{"b": 1, "a": 12', {"b": 1}),
+        ('{"b": 1, "a": no}', None),
         # Not JSON, or not for us.
         ("", None),
         ("Just words.", None),
@@ -72,6 +76,18 @@ def test_finds(text, value):
 
 def test_keeps_the_order_of_keys():
     assert list(extract_json('text {"z": 1, "a": 2, "m": 3} text')) == ["z", "a", "m"]
+
+
+@pytest.mark.parametrize(("depth", "found"), [(100, True), (101, False)])
+def test_json_is_read_to_a_depth_of_a_hundred(depth, found):
+    assert (extract_json("{a: " * depth + "1" + "}" * depth) == nested(depth)) is found
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
 
 
 JSON = st.recursive(

@@ -52,6 +52,8 @@ VARIABLES = {
         ("{{ context.n + 1 }} {{ context.n * 2 - 1 }} {{ 7 / 2 }} {{ 7 % 4 }} {{ -context.n }}", "4 5 3.5 3 -3"),
         ("{{ [1, 'x', context.nothing] }} {{ {'k': context.n} }} {{ (1, 2) }}", '[1,"x",null] {"k":3} [1,2]'),
         ("one\n{% if true %}\n  two\n{% endif %}\nthree\n", "one\n  two\nthree\n"),
+        ("one\n  {% if true %}\n  two\n  {% endif %}\nthree", "one\n  two\nthree"),
+        ("{{ '<b>&' }}", "<b>&"),
         ("a\r\nb {{ context.n }}", "a\nb 3"),
     ],
 )
@@ -116,6 +118,7 @@ def test_renders(template, text):
         ("2 >= 2", True),
         ("2 < 2", False),
         ("2 <= 2", True),
+        ("{'a': {'b': 1}}", {"a": {"b": 1}}),
         # Habit.
         ("{{ steps.a.result.count }}", 5),
         ("  context.deep.list  ", [{"title": "first"}, {"title": "last"}]),
