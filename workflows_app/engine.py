@@ -211,7 +211,8 @@ def _needs_of(step: WorkflowStep) -> Iterable[graph.Node]:
 
 def finish(workflow: Workflow, outcome: str, *, error: str | None = None) -> None:
     """End a running workflow, which is held."""
-    moment, failed = now(), {}
+    moment = now()
+    failed: dict[str, Any] = {}
     if outcome == Workflow.COMPLETED:
         _COMPLETE.later(pk=workflow.pk, now=moment)
         workflow.status, workflow.finished_at = outcome, moment

@@ -130,7 +130,12 @@ def _start(item: StepItem, step: WorkflowStep, going: Going) -> None:
 
 def _store(item: StepItem) -> None:
     result = None if item.result is None else orjson.dumps(item.result).decode()
-    changed = {"status": item.status, "task_id": item.task_id, "attempt": item.attempt, "error": item.error}
+    changed: dict[str, Any] = {
+        "status": item.status,
+        "task_id": item.task_id,
+        "attempt": item.attempt,
+        "error": item.error,
+    }
     _STORE.later(pk=item.pk, result=result, **changed)
 
 

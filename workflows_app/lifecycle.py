@@ -167,9 +167,9 @@ def signal(workflow: Workflow, step_id: str, *, approved: bool, data: Any, by: s
     Raises NotFound where there is no such step, InvalidState where it is decided otherwise or the workflow has ended.
     """
     found = WorkflowStep.objects.filter(workflow=workflow, key=step_id.replace("\0", ""), type="approval")
+    step = found.first()
     # It may begin to wait, and another may decide it, between a look and what follows from it.
     for _ in range(LOOKS):
-        step = found.first()
         if step is None:
             raise NotFound("There is no such approval step.")
         question = approvals.pending(step)
@@ -180,7 +180,9 @@ def signal(workflow: Workflow, step_id: str, *, approved: bool, data: Any, by: s
             return found.get()
         if step.status in WorkflowStep.FINISHED or step.signal is not None:
             break
-    raise InvalidState(f"The step is {step.status}.", details=[{"field": "status", "message": step.status}])
+        step = found.first()
+    status = step.status if step else "gone"
+    raise InvalidState(f"The step is {status}.", details=[{"field": "status", "message": status}])
 
 
 @transaction.atomic

@@ -172,9 +172,7 @@ class Update(_Prepared):
             self._run(cursor, values)
             return int(cursor.rowcount)
 
-    def later(
-        self, *, rows: int | None = None, otherwise: type[Exception] = bundles.WrongCount, **values: Any
-    ) -> None:
+    def later(self, *, rows: int | None = None, otherwise: type[Exception] = bundles.WrongCount, **values: Any) -> None:
         """Run it in its turn (see bundles). Raises `otherwise` where it must change so many rows and does not."""
         filled = self._filled(values)
         bundles.run_later(bundles.Statement(self._sql, filled, rows, otherwise))
