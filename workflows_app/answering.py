@@ -30,7 +30,7 @@ def _end(step: WorkflowStep, workflow: Workflow, task: Task) -> bool:
         timers.wake_at(workflow.pk, steps.try_later(step, workflow, task.error or "The task failed."))
         return False
     if task.status == Task.COMPLETED:
-        steps.complete(step, workflow, results.of(task))
+        steps.complete(step, workflow, results.of(task, step.definition))
     elif task.status == Task.FAILED:
         steps.fail(step, workflow, task.error or "The task failed.", code=task.error_code or "agent_failed")
     else:

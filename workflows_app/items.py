@@ -82,7 +82,7 @@ def task_ended(task: Task, step: WorkflowStep, going: Going) -> bool:
         item.status, item.error = PENDING, task.error
     else:
         item.status, item.error = task.status, task.error
-        item.result = results.of(task) if task.status == Task.COMPLETED else None
+        item.result = results.of(task, step.definition["step"]) if task.status == Task.COMPLETED else None
     _store(item)
     first = item.index if item.status == PENDING else item.index + 1
     return _go_on(step, going, first=first)

@@ -51,6 +51,15 @@ class Company:
         body = {"name": "echo", "type": "custom", "backend": "echo", "maxConcurrentTasks": 8}
         return str(self.client.post("/agents", json=body).raise_for_status().json()["agent"]["id"])
 
+    def is_running(self, starts: bool) -> bool:
+        """Whether all of it runs; what does not may be started again."""
+        if starts:
+            try:
+                self.live.start()
+            except AssertionError:
+                return False
+        return True
+
     def is_done(self, agent: str) -> bool:
         """Whether the agent has nothing to do any more."""
         query = {"agentId": agent, "limit": 1}
@@ -75,18 +84,30 @@ class Company:
         return found
 
 
+class Goal:
+    """The last event there is, once that is known; or whether nobody need go on."""
+
+    def __init__(self) -> None:
+        self.sequence: int | None = None
+        self.given_up = False
+
+    def is_reached(self, sequence: int) -> bool:
+        """Whether somebody has come so far."""
+        return self.given_up or (self.sequence is not None and sequence >= self.sequence)
+
+
 class Wanderer:
     """A subscriber that goes away again and again, however it pleases, and comes back to where it was."""
 
-    def __init__(self, company: Company, after: int, upto: Callable[[], int | None], leaves: int) -> None:
+    def __init__(self, company: Company, after: int, goal: Goal, leaves: int) -> None:
         self.heard: list[Frame] = []
         self.visits = 0
-        self._company, self._after, self._upto, self._leaves = company, after, upto, leaves
+        self._company, self._after, self._goal, self._leaves = company, after, goal, leaves
         self._dice = random.Random(leaves)
 
     def follow(self, forgives: bool) -> "Wanderer":
-        """Up to the last event there is, once that is known. `forgives` is whether a server may die meanwhile."""
-        while not self._is_done():
+        """Up to the goal. `forgives` is whether a server may die meanwhile."""
+        while not self._goal.is_reached(self._after):
             self.visits += 1
             try:
                 with self._company.socket() as one:
@@ -100,7 +121,7 @@ class Wanderer:
 
     def _stay(self, one: Socket) -> None:
         patience = self._dice.randrange(1, 80) if self.visits <= self._leaves else 10**9
-        while patience and not self._is_done():
+        while patience and not self._goal.is_reached(self._after):
             try:
                 frame = one.of_type("event", 0.5)
             except TimeoutError:
@@ -110,10 +131,6 @@ class Wanderer:
             patience -= 1
         if self._dice.random() < 0.5:
             one.connection.socket.shutdown(sockets.SHUT_RDWR)
-
-    def _is_done(self) -> bool:
-        upto = self._upto()
-        return upto is not None and self._after >= upto
 
 
 def write_tasks(company: Company, agent: str, writers: int, each: int, forgives: bool) -> list[Future[Any]]:
@@ -144,23 +161,23 @@ def follow_writers(
 
     `meanwhile` does harm. Whatever ends because of it is started again, as a supervisor would do.
     """
-    agent, after, forgives = company.echo(), company.newest(), meanwhile is not None
-    end: list[int] = []
-    leaves = [0, *[20] * wanderers]
-    followers = [Wanderer(company, after, lambda: end[0] if end else None, count) for count in leaves]
+    agent, after, forgives, goal = company.echo(), company.newest(), meanwhile is not None, Goal()
+    followers = [Wanderer(company, after, goal, leaves) for leaves in (0, *[20] * wanderers)]
     with ThreadPoolExecutor(len(followers)) as pool:
         following = [pool.submit(follower.follow, forgives) for follower in followers]
-        writers = write_tasks(company, agent, 8, tasks // 8, forgives)
-        if meanwhile:
-            meanwhile()
-        until(lambda: (not forgives or company.live.start()) and all(writer.done() for writer in writers), 600, 0.5)
-        for writer in writers:
-            writer.result()
-        until(lambda: (not forgives or company.live.start()) and company.is_done(agent), 180, 0.5)
-        end.append(company.newest())
-        for future in following:
-            future.result(180)
-    check_heard(company, followers, after, end[0])
+        try:
+            writers = write_tasks(company, agent, 8, tasks // 8, forgives)
+            if meanwhile:
+                meanwhile()
+            until(lambda: company.is_running(forgives) and all(writer.done() for writer in writers), 600, 0.5)
+            assert [writer.exception() for writer in writers] == [None] * 8
+            until(lambda: company.is_running(forgives) and company.is_done(agent), 180, 0.5)
+            goal.sequence = company.newest()
+            for future in following:
+                future.result(180)
+        finally:
+            goal.given_up = True
+    check_heard(company, followers, after, goal.sequence)
 
 
 def check_heard(company: Company, followers: list[Wanderer], after: int, end: int) -> None:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from workflows_app.drawing import Drawn, mermaid, svg
 from workflows_app.drawing.drawn import LOOKS
-from workflows_app.drawing.layers import crossings, layered
-from workflows_app.drawing.places import BEND, BOX, GAP, place
+from workflows_app.drawing.layers import Spot, crossings, layered
+from workflows_app.drawing.lettering import shortened, width_of
+from workflows_app.drawing.lines import course
+from workflows_app.drawing.places import BEND, BOX, GAP, place, spread
 
 NS = "{http://www.w3.org/2000/svg}"
 STATES = list(LOOKS)
@@ -66,6 +68,13 @@ def test_lines_that_need_not_cross_do_not():
     assert crossings(layered(steps)) == 0
 
 
+def test_sorting_never_makes_more_crossings_than_the_templates_order():
+    pairs = [("a", "z"), ("a", "x"), ("b", "y"), ("c", "x"), ("c", "z"), ("b", "x")]
+    steps = [drawn("a"), drawn("b"), drawn("c")]
+    steps += [drawn(end, *(start for start, other in pairs if other == end)) for end in "xyz"]
+    assert crossings(layered(steps)) == 1
+
+
 def test_crossings_are_counted():
     layers = layered([drawn("a"), drawn("b"), drawn("x", "a", "b"), drawn("y", "a", "b")])
     assert crossings(layers) == 1
@@ -92,6 +101,41 @@ def test_a_long_arrow_goes_around_the_boxes_between():
     between = [spot for spot in layers.spots if spot.step and spot.row in (1, 2)]
     for at in long[1:-1]:
         assert all(abs(layers.spots[at].x - box.x) >= BOX / 2 for box in between)
+
+
+def test_the_bends_of_a_long_arrow_are_one_straight_line():
+    steps = [drawn("a"), *(drawn(b, a) for a, b in pairwise("abcde")), drawn("f", "e", "a")]
+    layers = layered(steps)
+    place(layers)
+    (long,) = [way for way in layers.arrows if len(way) > 2]
+    assert len(long) == 6
+    assert max(layers.spots[at].x for at in long[1:-1]) - min(layers.spots[at].x for at in long[1:-1]) < 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "weights", "places"),
+    [
+        ([0, 1_000, 2_000], [1, 1, 1], [0, 1_000, 2_000]),
+        ([0, 0, 1_000], [1, 1, 1], [-(BOX + GAP) / 2, (BOX + GAP) / 2, 1_000]),
+        # The heavier one gives way by a third of what the lighter one does.
+        ([0, 0, 1_000], [3, 1, 1], [-(BOX + GAP) / 4, (BOX + GAP) * 3 / 4, 1_000]),
+        ([50, 0, -50], [1, 2, 1], [-(BOX + GAP), 0, BOX + GAP]),
+        ([50, 10, -50], [1, 2, 1], [5 - (BOX + GAP), 5, 5 + BOX + GAP]),
+    ],
+)
+def test_spots_that_would_touch_share_the_room_by_their_weight(wanted, weights, places):
+    spots = [Spot(0, step) for step in DIAMOND[:3]]
+    spread([0, 1, 2], spots, wanted, weights)
+    assert [spot.x for spot in spots] == pytest.approx(places)
+
+
+def test_long_arrows_go_without_bends_where_all_together_would_have_too_many(monkeypatch):
+    monkeypatch.setattr("workflows_app.drawing.layers.MOST_BENDS", 3)
+    steps = [drawn("a"), drawn("b", "a"), drawn("c", "b", "a"), drawn("d", "c", "b"), drawn("e", "d", "a")]
+    bends = {(way[0], way[-1]): len(way) - 2 for way in layered(steps).arrows}
+    assert bends == {(0, 1): 0, (1, 2): 0, (2, 3): 0, (3, 4): 0, (0, 2): 1, (1, 3): 1, (0, 4): 0}
+    monkeypatch.setattr("workflows_app.drawing.layers.MOST_BENDS", 5)
+    assert {len(way) - 2 for way in layered(steps).arrows} == {0, 1, 3}
 
 
 EDGES = st.lists(st.integers(0, 2**16 - 1), min_size=1, max_size=14)
@@ -133,7 +177,55 @@ def test_a_thousand_steps_are_drawn_soon(steps):
     assert time.monotonic() - began < 15
 
 
+# -- The letters
+
+
+def test_a_line_is_cut_only_where_it_is_too_wide():
+    room = width_of("Analyze", 14)
+    assert shortened("Analyze", 14, room) == "Analyze"
+    assert shortened("Analyzed", 14, room) == "Analy…"
+    assert width_of("lil", 10) < width_of("eee", 10) < width_of("EEE", 10) < width_of("MMM", 10)
+    assert width_of("日", 10) == width_of("M", 10) == 9.8
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=60, deadline=None)
+def test_a_line_fits_its_room(text):
+    assert width_of(shortened(text, 14, 100), 14) <= 102
+
+
 # -- The SVG
+
+
+def courses(steps):
+    groups = [found for found in parsed(steps).iter(f"{NS}g") if found.get("marker-end")]
+    return [found.get("d") for group in groups for found in group]
+
+
+def test_arrows_go_from_the_bottom_of_a_box_to_the_top_of_the_next():
+    assert courses([drawn("a"), drawn("b", "a")]) == ["M120.0 64.0V107.0"]
+    assert courses([drawn("a"), drawn("b", "a"), drawn("c", "b")]) == ["M120.0 64.0V107.0", "M120.0 178.0V221.0"]
+
+
+def test_a_long_arrow_bends_between_the_rows_and_is_straight_beside_a_box():
+    layers = layered([drawn("a"), drawn("b", "a"), drawn("c", "b", "a")])
+    place(layers)
+    (way,) = [[layers.spots[at] for at in way] for way in layers.arrows if len(way) > 2]
+    start, bend, end = (f"{spot.x:.1f}" for spot in way)
+    assert course(way) == (
+        f"M{start} 64.0C{start} 89.0 {bend} 89.0 {bend} 114.0V178.0C{bend} 199.5 {end} 199.5 {end} 221.0"
+    )
+
+
+def test_the_legend_is_below_the_boxes_and_inside_the_picture():
+    for steps in (DIAMOND, [drawn("a")]):
+        root = parsed(steps)
+        graph, legend = (found for found in root.findall(f"{NS}g"))
+        shift, down = (float(found.get("transform").split()[1].rstrip(")")) for found in (graph, legend))
+        lowest = max(float(box.get("transform").split()[1].rstrip(")")) for box in graph.findall(f"{NS}g[@transform]"))
+        assert shift + lowest + 64 < down
+        last = max(float(entry.get("transform").split()[1].rstrip(")")) for entry in legend)
+        assert down + last + 20 < int(root.get("height")) <= down + last + 60
 
 
 def test_shows_every_step_with_its_id_type_and_state():
@@ -186,9 +278,9 @@ def test_letters_and_signs_can_be_read(look):
 
 
 def test_arrows_to_what_does_not_run_are_faint():
-    steps = [drawn("a"), drawn("b", "a", status="skipped"), drawn("c", "a")]
+    steps = [drawn("a"), drawn("b", "a", status="skipped"), drawn("c", "a"), drawn("d", "a", "b")]
     groups = [found for found in parsed(steps).iter(f"{NS}g") if found.get("marker-end")]
-    assert {found.get("marker-end"): len(found) for found in groups} == {"url(#faint)": 1, "url(#dark)": 1}
+    assert [(found.get("marker-end"), len(found)) for found in groups] == [("url(#faint)", 1), ("url(#dark)", 3)]
 
 
 def test_long_names_are_cut_and_told_whole_in_the_title():

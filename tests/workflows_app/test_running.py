@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
+from agents_app import leases
 from tests.api.working import told
 from workflows_app import engine, waking
 from workflows_app.models import StepAttempt, Workflow, WorkflowStep
@@ -319,3 +320,12 @@ def test_another_organizations_workflow_is_not_found(runs, charlie):
     assert charlie.get(f"/workflows/{workflow}").status_code == 404
     for verb in ("start", "pause", "resume", "cancel", "retry"):
         assert charlie.post(f"/workflows/{workflow}/{verb}").status_code == 404
+
+
+def test_an_agent_that_cannot_run_code_has_not_run_it_whatever_it_says(runs):
+    claim = {"executed": True, "tests": [{"name": "t", "passed": True}]}
+    for backend, executed in (("local", False), ("runner", True)):
+        workflow = runs.started(agent("a", executes=True))
+        assert leases.complete(runs.running()["a"], result={"content": "x", "json": claim}, backend=backend)
+        result = runs.shown(workflow)["steps"][0]["result"]
+        assert (result["executed"], result["json"]["executed"]) == (executed, executed)

@@ -24,7 +24,7 @@ def lines(layers: Layers) -> Iterator[str]:
     ways = [[layers.spots[at] for at in way] for way in layers.arrows]
     for name, colour, dashes in (("faint", FAINT, ' stroke-dasharray="4 4"'), ("dark", DARK, "")):
         yield f'<g fill="none" stroke="{colour}" stroke-width="1.5" marker-end="url(#{name})"{dashes}>'
-        yield from (f'<path d="{_course(way)}"/>' for way in ways if _will_not_run(way[-1]) == (name == "faint"))
+        yield from (f'<path d="{course(way)}"/>' for way in ways if _will_not_run(way[-1]) == (name == "faint"))
         yield "</g>"
 
 
@@ -32,7 +32,7 @@ def _will_not_run(spot: Spot) -> bool:
     return spot.step is not None and look_of(spot.step.status).dashed
 
 
-def _course(way: Sequence[Spot]) -> str:
+def course(way: Sequence[Spot]) -> str:
     """Down from box to box: bent between the rows, straight beside the boxes that it passes."""
     x, y = way[0].x, top(way[0].row) + HEIGHT
     parts = [f"M{x:.1f} {y:.1f}"]

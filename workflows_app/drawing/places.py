@@ -14,12 +14,12 @@ PULLS = {0: 1.0, 1: 2.0, 2: 8.0}
 def place(layers: Layers) -> float:
     """Set the x of every spot, its middle, with the leftmost edge at 0. Returns the width."""
     for row in layers.rows:
-        _spread(row, layers.spots, [0.0] * len(row), [1.0] * len(row))
+        spread(row, layers.spots, [0.0] * len(row), [1.0] * len(row))
     for sweep in range(SWEEPS):
         downwards = sweep % 2 == 0
         for row in layers.rows if downwards else reversed(layers.rows):
             wanted = [_pull(layers.spots, at, downwards=downwards, both=sweep >= SWEEPS - 2) for at in row]
-            _spread(row, layers.spots, [x for x, _ in wanted], [weight for _, weight in wanted])
+            spread(row, layers.spots, [x for x, _ in wanted], [weight for _, weight in wanted])
     left = min((spot.x - _width(spot) / 2 for spot in layers.spots), default=0.0)
     for spot in layers.spots:
         spot.x -= left
@@ -42,7 +42,7 @@ def _pull(spots: Sequence[Spot], at: int, *, downwards: bool, both: bool) -> tup
     return sum(spots[other].x * pull for other, pull in zip(others, pulls, strict=True)) / total, total
 
 
-def _spread(row: Sequence[int], spots: Sequence[Spot], wanted: Sequence[float], weights: Sequence[float]) -> None:
+def spread(row: Sequence[int], spots: Sequence[Spot], wanted: Sequence[float], weights: Sequence[float]) -> None:
     """Put the row's spots where they are wanted, or, where they would touch, together as near to it as they can be.
 
     That is the least sum of weighted squares under "each right of the one before": isotonic regression, which pooling
@@ -52,13 +52,13 @@ def _spread(row: Sequence[int], spots: Sequence[Spot], wanted: Sequence[float], 
     for before, after in pairwise(row):
         offsets.append(offsets[-1] + (_width(spots[before]) + _width(spots[after])) / 2 + GAP)
     pools: list[tuple[float, float, int]] = []
-    for x, weight, offset in zip(wanted, weights, offsets, strict=False):
+    for x, weight, offset in zip(wanted, weights, offsets, strict=True):
         pool = (x - offset, weight, 1)
         while pools and pools[-1][0] > pool[0]:
             pool = _pooled(pools.pop(), pool)
         pools.append(pool)
     middles = [middle for middle, _, count in pools for _ in range(count)]
-    for at, middle, offset in zip(row, middles, offsets, strict=False):
+    for at, middle, offset in zip(row, middles, offsets, strict=True):
         spots[at].x = middle + offset
 
 
