@@ -193,8 +193,6 @@ def installation(folder: Path, *, webs: int = 1, workers: int = 1, **env: str) -
     """A fresh installation in `folder`, on the profile that the environment says; everything is gone afterwards."""
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
     clean |= {"PORT": str(free_port()), "TASKMASTER_DATA_DIR": str(folder / "data"), "TASKMASTER_LOCAL_MODEL": "off"}
-    # Two test processes have an installation each, of five processes; PostgreSQL has a hundred connections for all.
-    clean |= {"TASKMASTER_DB_POOL": "6"}
     clean |= {
         "TASKMASTER_RATE_LIMIT_AUTHENTICATED": "100000000/15m",
         "TASKMASTER_RATE_LIMIT_ANONYMOUS": "100000000/15m",
