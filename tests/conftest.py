@@ -136,11 +136,15 @@ def charlie(db: None) -> Person:
 
 
 @pytest.fixture(autouse=True)
-def _clean_slate() -> None:
+def _clean_slate(monkeypatch: pytest.MonkeyPatch) -> None:
     from django.core.cache import cache
 
     from agents_app.fleet import workers
     from taskmaster.core import log
+    from workflows_app import timers
+
+    # A timer's thread would look at the database of the next test.
+    monkeypatch.setattr(timers, "LONGEST", float("-inf"))
 
     cache.clear()
     workers.forget()

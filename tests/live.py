@@ -218,7 +218,9 @@ def _database() -> Iterator[dict[str, str]]:
         admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
     _redis_databases.add(number)
     try:
-        yield {"DATABASE_URL": f"{server}/{name}", "REDIS_URL": redis, "SECRET_KEY": "a-key-for-tests-only"}
+        # Several installations at once share the hundred connections that a server allows unless it is told otherwise.
+        few = {"TASKMASTER_DB_POOL": "10"}
+        yield few | {"DATABASE_URL": f"{server}/{name}", "REDIS_URL": redis, "SECRET_KEY": "a-key-for-tests-only"}
     finally:
         _redis_databases.discard(number)
         with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
