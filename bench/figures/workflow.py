@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -26,8 +26,9 @@ def measure(folder: Path, size: Size) -> Iterator[Result]:
     with product(folder / "product") as ours, bare_celery(folder) as bare, LoadProcess() as load:
         run = Runs(ours, load)
         run.several("chain", chain(STEPS), 1, 20)
-        yield _alone(run, bare, size)
-        yield _many(run, bare, size)
+        chains = Bare(bare, folder / "sender.log")
+        yield _alone(run, chains, size)
+        yield _many(run, chains, size)
         yield _long(run, size)
 
 
@@ -51,6 +52,21 @@ class Runs:
         return self._load.do("workflows", clients=clients, count=count, **about)
 
 
+class Bare:
+    """Bare Celery's chains."""
+
+    def __init__(self, pipes: tuple[IO[bytes], IO[bytes]], log: Path) -> None:
+        (self._input, self._output), self._log = pipes, log
+
+    def chains(self, clients: int, count: int) -> dict[str, Any]:
+        """So many by so many clients."""
+        self._input.write(f"chains {clients} {count}\n".encode())
+        self._input.flush()
+        line = self._output.readline()
+        assert line, f"bare Celery's sender ended: {self._log.read_text()[-2000:]}"
+        return dict(orjson.loads(line))
+
+
 def chain(count: int) -> list[dict[str, Any]]:
     """Steps one after the other."""
     return [_step(f"s{n}", *([f"s{n - 1}"] if n else [])) for n in range(count)]
@@ -71,7 +87,7 @@ def _step(id: str, *needs: str) -> dict[str, Any]:
     return about | ({"dependsOn": list(needs)} if needs else {})
 
 
-def _alone(run: Runs, bare: Any, size: Size) -> Result:
+def _alone(run: Runs, bare: Bare, size: Size) -> Result:
     count = max(20, size.count // size.rounds)
     seen: list[dict[str, Any]] = []
 
@@ -79,7 +95,7 @@ def _alone(run: Runs, bare: Any, size: Size) -> Result:
         seen.append(run.several("chain", chain(STEPS), 1, count))
         return float(seen[-1]["p50"])
 
-    both = compare(mine, lambda: float(_bare(bare, 1, count)["p50"]), size.rounds)
+    both = compare(mine, lambda: float(bare.chains(1, count)["p50"]), size.rounds)
     wanted = TARGET_MS and f"<= {TARGET_MS} ms"
     details = {"steps": STEPS, "rounds": both.subject, "baselineRounds": both.baseline}
     details |= {"p99": median(one["p99"] for one in seen), "baselineIs": "bare Celery's chain"}
@@ -87,7 +103,7 @@ def _alone(run: Runs, bare: Any, size: Size) -> Result:
     return Result("workflow", both.value, "ms p50", both.base, both.ratio, wanted, met, details)
 
 
-def _many(run: Runs, bare: Any, size: Size) -> Result:
+def _many(run: Runs, bare: Bare, size: Size) -> Result:
     count = max(CLIENTS * 2, size.tasks // 5)
     seen: list[dict[str, Any]] = []
 
@@ -95,7 +111,7 @@ def _many(run: Runs, bare: Any, size: Size) -> Result:
         seen.append(run.several("chain", chain(STEPS), CLIENTS, count))
         return float(seen[-1]["perSecond"])
 
-    both = compare(mine, lambda: float(_bare(bare, CLIENTS, count)["perSecond"]), min(5, size.rounds))
+    both = compare(mine, lambda: float(bare.chains(CLIENTS, count)["perSecond"]), min(5, size.rounds))
     wanted = TARGET_RATE and f">= {TARGET_RATE}/s"
     details = {"steps": STEPS, "rounds": both.subject, "baselineRounds": both.baseline}
     details |= {"p50": median(one["p50"] for one in seen), "baselineIs": "bare Celery's chain"}
@@ -119,11 +135,3 @@ def _long(run: Runs, size: Size) -> Result:
 def _each(run: Runs, name: str, steps: list[dict[str, Any]], count: int) -> Callable[[], float]:
     """Milliseconds a step, of the median of so many runs."""
     return lambda: float(run.several(name, steps, 1, count)["p50"]) / len(steps)
-
-
-def _bare(bare: Any, clients: int, count: int) -> dict[str, Any]:
-    bare[0].write(f"chains {clients} {count}\n".encode())
-    bare[0].flush()
-    line = bare[1].readline()
-    assert line, "bare Celery's sender ended"
-    return dict(orjson.loads(line))

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+from django.db import close_old_connections
+
 from taskmaster.core.database import keep_healthy
 
 from . import items
@@ -33,12 +35,17 @@ class Source(Protocol):
 
 
 class Database:
-    """However many catch up, what is new is not read after all of that."""
+    """However many catch up, what is new is not read after all of that.
+
+    Only who reads what is new keeps a connection.
+    """
 
     def __init__(self) -> None:
         self._for_news = ThreadPoolExecutor(1, thread_name_prefix="event-feed")
         self._for_past = ThreadPoolExecutor(2, thread_name_prefix="event-past")
-        self._past = Past(lambda org_id, after: _in(self._for_past, lambda: items.after(org_id, after)))
+        self._past = Past(
+            lambda org_id, after: _in(self._for_past, lambda: items.after(org_id, after), close_old_connections)
+        )
 
     async def news(self, org_id: str, after: int) -> list[Item]:
         """The next events, for all who keep up."""
@@ -60,11 +67,11 @@ def _newest(org_ids: list[str]) -> dict[str, int]:
     return found
 
 
-async def _in(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+async def _in(pool: ThreadPoolExecutor, call: Callable[[], T], done: Callable[[], None] = keep_healthy) -> T:
     def run() -> T:
         try:
             return call()
         finally:
-            keep_healthy()
+            done()
 
     return await asyncio.get_running_loop().run_in_executor(pool, run)

@@ -192,6 +192,6 @@ def check_heard(company: Company, followers: list[Wanderer], after: int, end: in
 
 
 def memory(live: Live) -> int:
-    """Of all web processes, in KB."""
+    """Of all web processes, in KB, without files that are mapped."""
     status = [Path(f"/proc/{live.pid(name)}/status").read_text() for name in live.names("web")]
-    return sum(int(text.split("VmRSS:")[1].split()[0]) for text in status)
+    return sum(int(text.split("RssAnon:")[1].split()[0]) for text in status)
