@@ -1,7 +1,7 @@
 """Work that follows from work: the worker that ends a task takes the next one in the same transaction.
 
-No wake-up, no claim of its own and no commit in between. It is an offer and no right: where the agent is full, others
-wait for it, or somebody else is about to hand out its work, the new task queues like any other.
+No wake-up, no claim of its own and no commit in between. It is an offer and no right: where the agent has no place left
+for it and for all that waits, or somebody else is about to hand out its work, the new task queues like any other.
 
 It can wait for nobody: it holds a task, and the workflow that it belongs to, when it looks at an agent, and claims hold
 an agent when they take tasks. So it passes by an agent whose row is held.
@@ -34,6 +34,8 @@ class Place:
     ready: Callable[[Agent], bool]
     begin: Callable[[Task], None]
     taken: bool = False
+    # Whether others wait for the agent: somebody has to hand out their work.
+    others: bool = False
     _known: dict[str, list[list[Any]]] = field(default_factory=dict)
 
     def questions(self) -> tuple[Asked, ...]:
@@ -50,6 +52,7 @@ class Place:
             same = task.agent_id == self.instead.agent_id
             known = self._known.get(task.agent_id) or ask(*leases.before_taking(task.agent_id, instead=same))
             self.taken = leases.take(task, self.worker_id, known, ready=self.ready)
+            self.others = bool(known[-1])
             return self.taken
         return False
 

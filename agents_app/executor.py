@@ -196,7 +196,7 @@ class Executor:
             if not self._draining:
                 # Its coroutine has not returned yet, but it is over.
                 self._forget(task)
-                if not place.taken:
+                if not place.taken or place.others:
                     self._fill(task)
         finally:
             keep_healthy()

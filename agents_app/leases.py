@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 from django.db import connection, models, transaction
-from django.db.models import Count, Exists, F, Max, Q, QuerySet, Subquery, Value
+from django.db.models import Count, F, Max, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 
 from taskmaster.core.bundles import one_transaction
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
-from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update
+from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update, ask, count
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record, together
 from taskmaster.orgs.models import Organization
@@ -80,21 +80,22 @@ _RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for w
 _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
 
 
-def _free() -> "QuerySet[Agent]":
+def _free() -> "QuerySet[Any, Any]":
     active = Agent.objects.filter(pk=Slot("pk"), status=Agent.ACTIVE, deleted_at=None)
-    return active.select_for_update(no_key=True, skip_locked=True)
+    return active.select_for_update(no_key=True, skip_locked=True).values_list("pk")
 
 
 # Never waited for: whoever takes what follows from a task holds that task, and more, by then.
-_GATE_IF_FREE = Select(_free)
-_OPEN_GATE = Select(_free, shared=True)
+_GATE_IF_FREE = Columns(_free)
+_OPEN_GATE = Columns(_free, shared=True)
 _LOAD = Columns(
     lambda: Agent.objects.filter(pk=Slot("agent")).values_list(
-        Coalesce(Subquery(_held_now()), 0),
-        Exists(Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED)),
-        _expiry(),
+        F("max_concurrent_tasks") - Coalesce(Subquery(_held_now()), 0), _expiry()
     )
 )
+# So many that wait are looked at: whether there is a place for each of them.
+FEW = 20
+_SOME_WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:FEW])
 
 
 def _held_now() -> "QuerySet[Any, Any]":
@@ -125,7 +126,6 @@ _END = Update(
 )
 
 
-@transaction.atomic
 def claim(
     agent_id: str,
     worker_id: str,
@@ -140,25 +140,26 @@ def claim(
     `ready` says whether this worker can run that agent's backend at the moment; the leases are for `seconds`. A lossy
     claim does not wait for the disk: lost in a crash, it leaves the task waiting and its holder without the lease.
     """
-    if lossy:
-        commit_without_waiting()
-    # The agent's row is the gate: of many claims at once each sees what the one before it took.
-    agent = _GATE.first(pk=agent_id)
-    if agent is None or not ready(agent):
-        return Claim([], more=False)
-    free = _room(agent)
-    if free <= 0:
-        return Claim([], more=False)
-    wanted = min(free, at_most, AT_MOST)
-    found = _RUNNABLE[wanted].all(agent=agent_id)
-    tasks = _lease(budgets.within(_within_session_limits(found[:wanted])), agent, worker_id, seconds)
-    return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
+    with one_transaction():
+        if lossy:
+            commit_without_waiting()
+        at_most = min(at_most, AT_MOST)
+        # The agent's row is the gate: of many claims at once each sees what the one before it took.
+        agents, held_now, found = ask(
+            (_GATE, {"pk": agent_id}), (_HELD, {"agent": agent_id}), (_RUNNABLE[at_most], {"agent": agent_id})
+        )
+        if not agents or not ready(agents[0]):
+            return Claim([], more=False)
+        free = _room(agents[0], int(held_now[0][0]) if held_now else 0)
+        wanted = max(0, min(free, at_most))
+        tasks = budgets.within(_within_session_limits(found[:wanted]))
+        tasks = _lease(tasks, agents[0], worker_id, seconds) if tasks else []
+        return Claim(tasks, more=len(found) > len(tasks) and free > len(tasks))
 
 
-def _room(agent: Agent) -> int:
+def _room(agent: Agent, running: int) -> int:
     """How many more tasks this agent may run now; one in error is tried with one at a time."""
-    most = 1 if agent.status == Agent.ERROR else agent.max_concurrent_tasks
-    free = most - int(_HELD.value(0, agent=agent.pk))
+    free = (1 if agent.status == Agent.ERROR else agent.max_concurrent_tasks) - running
     of_org = org_limits.of(agent.org_id).max_running
     if of_org is None or free <= 0:
         return free
@@ -167,31 +168,30 @@ def _room(agent: Agent) -> int:
     return min(free, of_org - held().filter(org=agent.org_id).count())
 
 
-def before_taking(agent_id: str, *, instead: bool) -> tuple[Asked, Asked]:
+def before_taking(agent_id: str, *, instead: bool) -> tuple[Asked, ...]:
     """What `take` must know of an agent, asked in the transaction in which it takes.
 
     `instead` of a task of the same agent, which ends in this transaction, many may take one at once: the agent runs
     as many as before. In any other case its row is the gate, as for a claim.
     """
-    gate = _OPEN_GATE if instead else _GATE_IF_FREE
-    return (gate, {"pk": agent_id}), (_LOAD, {"agent": agent_id})
+    gate, agent = _OPEN_GATE if instead else _GATE_IF_FREE, {"agent": agent_id}
+    return (gate, {"pk": agent_id}), (_LOAD, agent), (_SOME_WAITING, agent)
 
 
 def take(task: Task, worker_id: str, known: list[list[Any]], *, ready: Callable[[Agent], bool]) -> bool:
     """Lease a task that is not stored yet; False, and it queues, unless a claim would give it out at once.
 
-    That is: its agent has a place, nothing waits before it, and no limit has to be looked at. `known` is what
-    `before_taking` has asked.
+    That is: its agent has a place for it and for everything that waits, and no limit has to be looked at. `known` is
+    what `before_taking` has asked.
     """
-    limits = org_limits.of(task.org_id)
-    agents, load = known
-    if limits != NO_LIMIT or task.session_id or not agents or not load:
+    open_, load, waiting = known
+    if not open_ or not load or task.session_id or org_limits.of(task.org_id) != NO_LIMIT:
         return False
-    running, others, expires = load[0]
-    if others or running >= agents[0].max_concurrent_tasks or not ready(agents[0]):
+    room, expires = load[0]
+    if len(waiting) >= min(FEW, room) or not ready(task.agent):
         return False
     task.lease_expires_at = expires if isinstance(expires, datetime) else now() + timedelta(seconds=LEASE_SECONDS)
-    _hold(task, agents[0], worker_id, secrets.token_urlsafe(24), now())
+    _hold(task, task.agent, worker_id, secrets.token_urlsafe(24), now())
     return True
 
 
@@ -224,7 +224,9 @@ def _fits(task: Task, busy: dict[str, int]) -> bool:
 def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:
     lease, moment, leasing = secrets.token_urlsafe(24), now(), _leasing(seconds)
     # One that was cancelled or handed to another agent meanwhile is left out.
-    won = [task for task in tasks if leasing(pk=task.pk, agent=agent.pk, lease=lease, worker=worker_id, now=moment)]
+    about = {"agent": agent.pk, "lease": lease, "worker": worker_id, "now": moment}
+    counts = count(*[(leasing, {"pk": task.pk, **about}) for task in tasks])
+    won = [task for task, taken in zip(tasks, counts, strict=True) if taken]
     for task in won:
         _hold(task, agent, worker_id, lease, moment)
     with together():

@@ -197,7 +197,7 @@ else:
             },
         }
     }
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {"default": {"BACKEND": "taskmaster.core.redis_cache.Cache", "LOCATION": REDIS_URL}}
     # Redis keeps its databases apart, but not its channels.
     CHANNEL_PREFIX = f"taskmaster{urlsplit(REDIS_URL).path.replace('/', ':')}"
     CHANNEL_LAYERS = {

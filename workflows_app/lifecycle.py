@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
 
 from agents_app import actions, dispatch
 from agents_app.models import Action, Task
-from taskmaster.core.bundles import bundled
+from taskmaster.core.bundles import bundled, one_transaction
 from taskmaster.core.clock import now
 from taskmaster.core.errors import InvalidState, NotFound, ValidationFailed
+from taskmaster.core.prepared import Slot, Update
 from taskmaster.events.log import record, together
 
 from . import approvals, engine, items, timers
@@ -26,19 +27,35 @@ ANEW: dict[str, Any] = {
     "progress": 0.0,
     **dict.fromkeys(("result", "gate", "error", "signal", "wake_at", "started_at", "finished_at")),
 }
+_START = Update(
+    lambda: Workflow.objects.filter(pk=Slot("pk"), status=Workflow.CREATED),
+    status=Workflow.RUNNING,
+    started_at=Slot("started_at", models.DateTimeField()),
+    deadline_at=Slot("deadline_at", models.DateTimeField()),
+    priority=Slot("priority", models.IntegerField()),
+    timeout=Slot("timeout", models.BigIntegerField()),
+    notifications=Slot("notifications", models.BooleanField()),
+)
 
 
-@transaction.atomic
+class _NotCreated(Exception):
+    """Somebody else has started it, or called it off."""
+
+
 def start(workflow: Workflow, **limits: Any) -> None:
     """Start it, with `priority`, `timeout` and `notifications`. Raises InvalidState unless it was only created."""
     moment = now()
     deadline = moment + timedelta(milliseconds=limits["timeout"]) if limits.get("timeout") else None
-    workflow.move_to(
-        Workflow.RUNNING, where={"status": Workflow.CREATED}, started_at=moment, deadline_at=deadline, **limits
-    )
-    with bundled(), together():
-        record(workflow.org_id, ("workflow.started", workflow.news()))
-        _go_on(workflow)
+    fields = dict.fromkeys(("priority", "timeout")) | {"notifications": True} | limits
+    fields |= {"started_at": moment, "deadline_at": deadline}
+    try:
+        with one_transaction(), together():
+            _START.later(pk=workflow.pk, rows=1, otherwise=_NotCreated, **fields)
+            vars(workflow).update(fields | {"status": Workflow.RUNNING})
+            record(workflow.org_id, ("workflow.started", workflow.news()))
+            _go_on(workflow)
+    except _NotCreated:
+        workflow.move_to(Workflow.RUNNING, where={"status": Workflow.CREATED})  # It says why that is not possible.
 
 
 @transaction.atomic

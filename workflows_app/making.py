@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.db import transaction
-
-from taskmaster.core.prepared import insert
+from taskmaster.core.bundles import one_transaction
+from taskmaster.core.prepared import Columns, Slot, insert
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
 
@@ -12,8 +11,9 @@ from .definitions import with_overrides
 from .models import StepLink, Workflow, WorkflowStep
 from .template_store import Template
 
+_IDS = Columns(lambda: WorkflowStep.objects.filter(workflow=Slot("workflow")).values_list("key", "pk"))
 
-@transaction.atomic
+
 def make(
     *,
     org: Organization,
@@ -37,11 +37,12 @@ def make(
         schedule_id=schedule_id,
         trigger_id=trigger_id,
     )
-    insert([workflow])
     definitions, _ = with_overrides(template.steps, step_data)
-    insert([_step(workflow, position, definition) for position, definition in enumerate(definitions)])
-    _link(workflow)
-    record(org.pk, ("workflow.created", workflow.news()))
+    with one_transaction():
+        insert([workflow])
+        insert([_step(workflow, position, definition) for position, definition in enumerate(definitions)])
+        _link(workflow, definitions)
+        record(org.pk, ("workflow.created", workflow.news()))
     return workflow
 
 
@@ -57,12 +58,10 @@ def _step(workflow: Workflow, position: int, definition: dict[str, Any]) -> Work
     )
 
 
-def _link(workflow: Workflow) -> None:
-    steps = {step.key: step for step in WorkflowStep.objects.filter(workflow=workflow)}
+def _link(workflow: Workflow, definitions: list[dict[str, Any]]) -> None:
+    ids = dict(_IDS.all(workflow=workflow.pk))
     insert(
-        [
-            StepLink(step=step, needs=steps[needed])
-            for step in steps.values()
-            for needed in dict.fromkeys(step.definition.get("dependsOn", []))
-        ]
+        StepLink(step_id=ids[definition["id"]], needs_id=ids[needed])
+        for definition in definitions
+        for needed in dict.fromkeys(definition.get("dependsOn", []))
     )

@@ -11,6 +11,7 @@ from django.db.models import Max, QuerySet
 
 from taskmaster.core.clock import now
 from taskmaster.core.errors import Conflict, NotFound
+from taskmaster.core.prepared import Select, Slot
 from taskmaster.orgs.models import Organization
 
 from .definitions import read_template
@@ -65,14 +66,19 @@ def find(org: Organization, key: str, version: int | None = None) -> Template:
 
     Its own goes before a built-in one that a later release brought under the same id.
     """
-    mine = own(org).filter(key=key.replace("\0", "")).order_by("-version")
-    row = mine.first() if version is None else mine.filter(version=version).first()
+    sane = key.replace("\0", "")
+    row = _NEWEST.first(org=org.pk, key=sane) if version is None else own(org).filter(key=sane, version=version).first()
     if row is not None:
         return of_row(row)
     template = built_in().get(key)
     if template is None or version not in (None, template.version):
         raise NotFound()
     return template
+
+
+_NEWEST = Select(
+    lambda: WorkflowTemplate.objects.filter(org=Slot("org"), key=Slot("key"), deleted_at=None).order_by("-version")[:1]
+)
 
 
 def own(org: Organization) -> "QuerySet[WorkflowTemplate]":

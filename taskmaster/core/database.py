@@ -2,6 +2,8 @@
 
 from django.db import connection, connections
 
+from .bundles import Statement, run_later
+
 
 def keep_healthy() -> None:
     """At the end of a piece of work in a long-lived thread: keep the connection, unless an error has spoiled it.
@@ -20,8 +22,7 @@ def commit_without_waiting() -> None:
     commits later and waits brings this one to the disk too, since the log is written in order.
     """
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit TO OFF")
+        run_later(Statement("SET LOCAL synchronous_commit TO OFF"))
 
 
 def make_durable() -> None:

@@ -9,15 +9,19 @@ converters, so that a prepared query gives exactly what the queryset would.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models import Expression, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import UpdateQuery
 
 from . import bundles
+from .bundles import Statement, WrongCount
+from .fields import JsonField
+from .plans import Plan
 
 M = TypeVar("M", bound=models.Model)
 
@@ -43,6 +47,7 @@ class _Prepared:
     def __init__(self) -> None:
         self._sql = ""
         self._parameters: tuple[Any, ...] = ()
+        self._plan: Plan | None = None
 
     def _compile(self) -> tuple[str, tuple[Any, ...]]:
         raise NotImplementedError
@@ -52,20 +57,25 @@ class _Prepared:
             if not self._sql:
                 # The SQL last: whoever sees it finds all the rest.
                 sql, self._parameters = self._compile()
+                self._plan = Plan(sql, [isinstance(p, Slot) for p in self._parameters])
                 self._sql = sql
 
-    def _run(self, cursor: Any, values: dict[str, Any]) -> None:
-        filled = self._filled(values)
-        cursor.execute(self._sql, filled)
+    @contextmanager
+    def _ran(self, values: dict[str, Any]) -> Iterator[Any]:
+        """A cursor that has run it."""
+        statement = self._statement(values)
+        if bundles.gathers():
+            yield bundles.run([statement])
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.parameters)
+            yield cursor
 
-    def _filled(self, values: dict[str, Any]) -> list[Any]:
+    def _statement(self, values: dict[str, Any], *expected: Any) -> Statement:
         if not self._sql:
             self._prepare()
-        return [_adapted(values[p.name]) if isinstance(p, Slot) else p for p in self._parameters]
-
-    def _statement(self, values: dict[str, Any]) -> bundles.Statement:
-        filled = self._filled(values)
-        return bundles.Statement(self._sql, filled)
+        filled = [_adapted(values[p.name]) if isinstance(p, Slot) else p for p in self._parameters]
+        return Statement(self._sql, filled, self._plan, *expected)
 
     def _read(self, cursor: Any) -> list[Any]:
         """What a cursor that has run it holds."""
@@ -73,23 +83,21 @@ class _Prepared:
 
 
 def _adapted(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime) and not bundles.travels_in_bundles():
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
 
 
 class Select(_Prepared, Generic[M]):
-    """A compiled SELECT of a model's rows, with what `select_related` brings along.
+    """A compiled SELECT of a model's rows, with what `select_related` brings along."""
 
-    What a queryset with `select_for_update(no_key=True)` locks, several may hold at once if it is `shared`.
-    """
-
-    def __init__(self, build: "Callable[[], QuerySet[M]]", *, shared: bool = False) -> None:
+    def __init__(self, build: "Callable[[], QuerySet[M]]") -> None:
         super().__init__()
-        self._build, self._shared = build, shared
+        self._build = build
 
     def all(self, **values: Any) -> list[M]:
         """The rows."""
-        with connection.cursor() as cursor:
-            self._run(cursor, values)
+        with self._ran(values) as cursor:
             return self._read(cursor)
 
     def _read(self, cursor: Any) -> list[M]:
@@ -107,8 +115,6 @@ class Select(_Prepared, Generic[M]):
         query = self._build().query
         self._compiler: Any = query.get_compiler(connection=connection)
         sql, parameters = self._compiler.as_sql()
-        if self._shared:
-            sql = sql.replace("FOR NO KEY UPDATE", "FOR SHARE")
         columns, self._class, _ = self._compiler.select, self._compiler.klass_info, None
         self._converters = self._compiler.get_converters([column[0] for column in columns])
         chosen = self._class["select_fields"]
@@ -118,23 +124,25 @@ class Select(_Prepared, Generic[M]):
         return sql, parameters
 
     def _instance(self, row: Any) -> M:
-        found: M = self._class["model"].from_db(connection.alias, self._names, row[self._start : self._end])
+        found: M = self._class["model"].from_db(DEFAULT_DB_ALIAS, self._names, row[self._start : self._end])
         for populator in self._related:
             populator.populate(row, found)
         return found
 
 
 class Columns(_Prepared):
-    """A compiled query for some columns (a queryset with `values_list`), given as tuples."""
+    """A compiled query for some columns (a queryset with `values_list`), given as tuples.
 
-    def __init__(self, build: "Callable[[], QuerySet[Any, Any]]") -> None:
+    What a queryset with `select_for_update(no_key=True)` locks, several may hold at once if it is `shared`.
+    """
+
+    def __init__(self, build: "Callable[[], QuerySet[Any, Any]]", *, shared: bool = False) -> None:
         super().__init__()
-        self._build = build
+        self._build, self._shared = build, shared
 
     def all(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, as the driver gives them: JSON is text, and on SQLite a time is text too."""
-        with connection.cursor() as cursor:
-            self._run(cursor, values)
+        with self._ran(values) as cursor:
             return self._read(cursor)
 
     def _read(self, cursor: Any) -> list[tuple[Any, ...]]:
@@ -143,8 +151,7 @@ class Columns(_Prepared):
 
     def each(self, **values: Any) -> Iterator[tuple[Any, ...]]:
         """The same, one by one: on SQLite, what nobody asks for any more is not even looked at."""
-        with connection.cursor() as cursor:
-            self._run(cursor, values)
+        with self._ran(values) as cursor:
             yield from iter(cursor.fetchone, None)
 
     def value(self, default: Any = None, **values: Any) -> Any:
@@ -154,7 +161,7 @@ class Columns(_Prepared):
 
     def _compile(self) -> tuple[str, tuple[Any, ...]]:
         sql, parameters = self._build().query.get_compiler(connection=connection).as_sql()
-        return sql, parameters
+        return sql.replace("FOR NO KEY UPDATE", "FOR SHARE") if self._shared else sql, parameters
 
 
 class Update(_Prepared):
@@ -168,19 +175,16 @@ class Update(_Prepared):
 
     def __call__(self, **values: Any) -> int:
         """Run it; returns how many rows there were."""
-        with connection.cursor() as cursor:
-            self._run(cursor, values)
+        with self._ran(values) as cursor:
             return int(cursor.rowcount)
 
-    def later(self, *, rows: int | None = None, otherwise: type[Exception] = bundles.WrongCount, **values: Any) -> None:
+    def later(self, *, rows: int | None = None, otherwise: type[Exception] = WrongCount, **values: Any) -> None:
         """Run it in its turn (see bundles). Raises `otherwise` where it must change so many rows and does not."""
-        filled = self._filled(values)
-        bundles.run_later(bundles.Statement(self._sql, filled, rows, otherwise))
+        bundles.run_later(self._statement(values, rows, otherwise))
 
     def one(self, **values: Any) -> tuple[Any, ...] | None:
         """Run it; returns the `returning` columns of the one row as they are now, or None where there was none."""
-        with connection.cursor() as cursor:
-            self._run(cursor, values)
+        with self._ran(values) as cursor:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
@@ -209,9 +213,80 @@ def ask(*asked: Asked) -> list[list[Any]]:
     return found
 
 
-_inserts: dict[type[models.Model], tuple[str, str, list[Any]]] = {}
+def count(*changes: tuple[Update, dict[str, Any]]) -> list[int]:
+    """How many rows each of several updates changes, which travel together where statements are gathered."""
+    if not bundles.gathers():
+        return [update(**values) for update, values in changes]
+    cursor = bundles.run([update._statement(values) for update, values in changes])
+    counts = []
+    for _ in changes:
+        counts.append(int(cursor.rowcount))
+        cursor.nextset()
+    return counts
+
+
 # SQLite takes no more values than that in one statement.
 MOST_VALUES = 32_000
+# So many rows of a model have a plan that is kept, for each number of them.
+PLANNED_ROWS = 16
+
+Stored = Callable[[Any], Any]
+# What the drivers take as it is.
+_AS_IT_IS = frozenset(
+    {
+        models.CharField,
+        models.TextField,
+        models.BooleanField,
+        models.FloatField,
+        models.ForeignKey,
+        models.IntegerField,
+        models.BigIntegerField,
+        models.PositiveIntegerField,
+        models.PositiveBigIntegerField,
+        models.PositiveSmallIntegerField,
+    }
+)
+
+
+class _Insert:
+    """How the rows of a model are inserted."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
+        quote = connection.ops.quote_name
+        columns = ", ".join(quote(str(field.column)) for field in fields)
+        self._head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608
+        self._row = f"({', '.join(['%s'] * len(fields))})"
+        self._values = [(str(field.attname), _stored(field)) for field in fields]
+        self._plans: dict[int, Plan] = {}
+        self.at_once = MOST_VALUES // len(fields)
+
+    def statement(self, rows: "list[Any]") -> Statement:
+        """The statement for these."""
+        values = [
+            getattr(row, name) if stored is None else stored(getattr(row, name))
+            for row in rows
+            for name, stored in self._values
+        ]
+        sql = self._head + ", ".join([self._row] * len(rows))
+        plan = self._plans.get(len(rows))
+        if plan is None and len(rows) <= PLANNED_ROWS:
+            plan = self._plans.setdefault(len(rows), Plan(sql, [True] * len(values)))
+        return Statement(sql, values, plan)
+
+
+def _stored(field: Any) -> Stored | None:
+    """What makes a field's value one that the driver takes; None where it is one."""
+    if type(field) in _AS_IT_IS:
+        return None
+    if type(field) is models.DateTimeField:
+        return _adapted
+    if type(field) is JsonField:
+        return cast(Stored, field.get_prep_value)
+    return lambda value: field.get_db_prep_save(value, connection)
+
+
+_inserts: dict[type[models.Model], _Insert] = {}
 
 
 def insert(rows: Iterable[models.Model]) -> None:
@@ -219,20 +294,10 @@ def insert(rows: Iterable[models.Model]) -> None:
     found = list(rows)
     if not found:
         return
-    head, tuple_, fields = _inserts.get(type(found[0])) or _prepare_insert(type(found[0]))
-    at_once = MOST_VALUES // len(fields)
-    for some in (found[start : start + at_once] for start in range(0, len(found), at_once)):
-        values = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in some for field in fields]
-        bundles.run_later(bundles.Statement(head + ", ".join([tuple_] * len(some)), values))
+    model = type(found[0])
+    how = _inserts.get(model) or _inserts.setdefault(model, _Insert(model))
+    for start in range(0, len(found), how.at_once):
+        bundles.run_later(how.statement(found[start : start + how.at_once]))
     for row in found:
         row._state.adding = False
-        row._state.db = connection.alias
-
-
-def _prepare_insert(model: type[models.Model]) -> tuple[str, str, list[Any]]:
-    fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    head = f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608
-    _inserts[model] = head, f"({', '.join(['%s'] * len(fields))})", list(fields)
-    return _inserts[model]
+        row._state.db = DEFAULT_DB_ALIAS

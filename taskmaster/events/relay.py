@@ -13,7 +13,9 @@ from functools import partial
 
 from django.db import connection, transaction
 
+from taskmaster.core.bundles import Statement, one_transaction, run, run_later
 from taskmaster.core.database import keep_healthy
+from taskmaster.core.plans import Plan
 from taskmaster.core.wakeups import hub
 
 from .models import Event
@@ -29,15 +31,28 @@ _ADVISORY_LOCK = 0x7461736B  # "task"
 
 _UNNUMBERED = "SELECT number, org_id FROM events_event WHERE sequence IS NULL ORDER BY number LIMIT %s"
 _NUMBER = "UPDATE events_event SET sequence = %s WHERE number = %s"
-_NUMBER_MANY = """
-    UPDATE events_event SET sequence = given.sequence
-    FROM unnest(%s::bigint[], %s::bigint[]) AS given (sequence, number) WHERE events_event.number = given.number
-"""
 _MOVE_CURSOR = """
     INSERT INTO events_eventcursor (org_id, last_sequence) VALUES (%s, %s)
     ON CONFLICT (org_id) DO UPDATE SET last_sequence = events_eventcursor.last_sequence + excluded.last_sequence
     RETURNING last_sequence
 """
+# The same in one statement, which PostgreSQL can.
+_NUMBER_ALL = """
+    WITH unnumbered AS (SELECT number, org_id FROM events_event WHERE sequence IS NULL ORDER BY number LIMIT %s),
+    batch AS (SELECT number, org_id, row_number() OVER (PARTITION BY org_id ORDER BY number) AS place FROM unnumbered),
+    counted AS (SELECT org_id, count(*) AS count FROM unnumbered GROUP BY org_id),
+    moved AS (
+        INSERT INTO events_eventcursor (org_id, last_sequence) SELECT org_id, count FROM counted
+        ON CONFLICT (org_id) DO UPDATE SET last_sequence = events_eventcursor.last_sequence + excluded.last_sequence
+        RETURNING org_id, last_sequence
+    ),
+    numbered AS (
+        UPDATE events_event SET sequence = moved.last_sequence - counted.count + batch.place
+        FROM batch JOIN counted USING (org_id) JOIN moved USING (org_id) WHERE events_event.number = batch.number
+    )
+    SELECT org_id, count, last_sequence FROM counted JOIN moved USING (org_id)
+"""
+_ALL_PLAN = Plan(_NUMBER_ALL, [False])
 
 KEY = "events"
 # Repeated by every process in which somebody follows a log: a signal that nobody hears is not free.
@@ -52,29 +67,33 @@ def wake() -> None:
     _pending.set()
 
 
-@transaction.atomic
 def number_batch() -> Counter[str]:
     """Number one batch of events. Returns how many of which organization."""
-    with connection.cursor() as cursor:
+    with one_transaction():
         if connection.vendor == "postgresql":
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+            # A statement of its own: what it waited for must be seen by the next.
+            run_later(Statement("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK]))
+            found = run([Statement(_NUMBER_ALL, [BATCH], _ALL_PLAN)]).fetchall()
+        else:
+            found = _number_one_by_one()
+        newest = {org_id: last for org_id, _, last in found}
+        if newest:
+            transaction.on_commit(partial(_announce, newest))
+    return Counter({org_id: count for org_id, count, _ in found})
+
+
+def _number_one_by_one() -> list[tuple[str, int, int]]:
+    with connection.cursor() as cursor:
         cursor.execute(_UNNUMBERED, [BATCH])
         rows: list[tuple[int, str]] = cursor.fetchall()
         counts = Counter(org_id for _, org_id in rows)
         newest: dict[str, int] = {}
-        last: dict[str, int] = {}
         for org_id, count in counts.items():
             cursor.execute(_MOVE_CURSOR, [org_id, count])
             newest[org_id] = cursor.fetchone()[0]
-            last[org_id] = newest[org_id] - count
-        numbered = list(_numbered(rows, last))
-        if numbered and connection.vendor == "postgresql":
-            cursor.execute(_NUMBER_MANY, [list(column) for column in zip(*numbered, strict=True)])
-        elif numbered:
-            cursor.executemany(_NUMBER, numbered)
-    if newest:
-        transaction.on_commit(partial(_announce, newest))
-    return counts
+        last = {org_id: newest[org_id] - count for org_id, count in counts.items()}
+        cursor.executemany(_NUMBER, list(_numbered(rows, last)))
+    return [(org_id, count, newest[org_id]) for org_id, count in counts.items()]
 
 
 def _announce(newest: dict[str, int]) -> None:

@@ -1,12 +1,15 @@
 """Workflows driven by hand: no worker runs beside the in-process tests."""
 
+from datetime import timedelta
 from itertools import count
 from typing import Any
+
+from django.db.models.functions import Now
 
 from agents_app import leases
 from agents_app.models import Agent, Task
 from tests.conftest import Person
-from workflows_app.models import WorkflowStep
+from workflows_app.models import Workflow, WorkflowStep
 
 
 def agent(id: str, *needs: str, **more: Any) -> dict[str, Any]:
@@ -71,6 +74,11 @@ class Runs:
         assert not claim.more
         held = leases.held().filter(agent=self.agent).select_related("agent")
         return {task.type: task for task in held}
+
+    @staticmethod
+    def late(workflow: str) -> None:
+        """As if it had run for longer than it may."""
+        Workflow.objects.filter(pk=workflow).update(deadline_at=Now() - timedelta(seconds=1))
 
     def complete(self, *keys: str, **result: Any) -> None:
         """These steps' tasks end well."""
