@@ -9,9 +9,10 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
+from taskmaster.core.errors import InvalidState, NotFound
 from taskmaster.core.prepared import Select, Slot, insert
 from taskmaster.core.queue import enqueue
-from taskmaster.core.subscriptions import notify
+from taskmaster.core.subscriptions import notify, session_limits
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
@@ -88,14 +89,27 @@ def cancel(task: Task) -> Task:
 
 @transaction.atomic
 def retry(task: Task) -> Task:
-    """Queue a failed or cancelled task again, with its attempts counted on. Raises InvalidState for any other."""
+    """Queue a failed or cancelled task again, with its attempts counted on.
+
+    Raises InvalidState for any other, where its session is gone or closed, and where the agent it was for is gone.
+    """
+    if task.pinned and task.agent.deleted_at:
+        raise InvalidState("The task's agent is gone.", details=[{"field": "agentId", "message": "gone"}])
     fresh: dict[str, Any] = {"result": None, "error": None, "error_code": "", "progress": 0, "lost": 0, "failures": 0}
     fresh |= {"started_at": None, "finished_at": None, "not_before": None, "waits_for": "", "assigned_at": now()}
     ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
-    task.move_to(Task.QUEUED, where=ended, **fresh)
+    task.move_to(Task.QUEUED, where=ended, **fresh, **_limits_now(task))
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
     wake(task.agent)
     return task
+
+
+def _limits_now(task: Task) -> dict[str, int | None]:
+    """Its session's, which may have changed; in a session that is gone or closed nothing begins any more."""
+    try:
+        return session_limits(task.org_id, task.session_id) if task.session_id else {}
+    except NotFound as gone:
+        raise InvalidState("The task's session is gone.", details=[{"field": "sessionId", "message": "gone"}]) from gone
 
 
 def estimated_duration(agent: Agent, type: str) -> int:

@@ -273,6 +273,35 @@ def test_retry_begins_anew_and_counts_on(alice, world, state):
     assert task_of(alice, task_id)["attempts"] == attempts + 1
 
 
+def test_retry_keeps_to_the_limits_that_the_session_has_now(alice, world):
+    task_id = world.submit(sessionId=world["session"])
+    alice.post(f"/tasks/{task_id}/cancel")
+    limits = {"maxConcurrentTasks": 1, "tokenBudget": 1_000}
+    assert alice.patch(f"/sessions/{world['session']}", {"configuration": limits}).status_code == 200
+    assert alice.post(f"/tasks/{task_id}/retry").status_code == 200
+    task = Task.objects.get(pk=task_id)
+    assert (task.session_limit, task.session_budget) == (1, 1_000)
+
+
+def test_nothing_is_retried_in_a_session_that_is_gone(alice, world):
+    task_id = world.submit(sessionId=world["session"])
+    alice.delete(f"/sessions/{world['session']}")
+    before = stored()
+    document = refused(alice.post(f"/tasks/{task_id}/retry"), 409, "invalid_state")
+    assert document["details"] == [{"field": "sessionId", "message": "gone"}]
+    assert stored() == before
+
+
+def test_nothing_is_retried_for_an_agent_that_is_gone(alice, world):
+    task_id = world.submit()
+    alice.post(f"/tasks/{task_id}/cancel")
+    alice.delete(f"/agents/{world['agent']}")
+    before = stored()
+    document = refused(alice.post(f"/tasks/{task_id}/retry"), 409, "invalid_state")
+    assert document["details"] == [{"field": "agentId", "message": "gone"}]
+    assert stored() == before
+
+
 def test_a_messages_task_cannot_be_retried(alice, world):
     assert world["message"]
     task = break_down(world["agent"])
