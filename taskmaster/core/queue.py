@@ -13,7 +13,7 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 # The same wake-up so many times at once, then so many a second: one agent's flood must not queue up before another's.
-BURST, A_SECOND = 50.0, 20.0
+BURST, A_SECOND = 50.0, 200.0
 MOST_KEYS = 10_000
 
 Args = tuple[Any, ...]
