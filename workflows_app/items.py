@@ -9,6 +9,7 @@ from django.db.models import Count
 
 from agents_app import dispatch
 from agents_app.models import Task
+from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
 from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
 
@@ -66,7 +67,7 @@ def begin(step: WorkflowStep, going: Going) -> None:
     StepItem.objects.filter(step=step).delete()
     insert([StepItem(step=step, index=index, value=value) for index, value in enumerate(found)])
     if not found:
-        steps.complete(step, going.workflow, {"items": []})
+        steps.complete(step, going.workflow, {"items": [], "failed": []})
         return
     steps.run(step, going.workflow)
     resume(step, going)
@@ -119,6 +120,8 @@ def _start(item: StepItem, step: WorkflowStep, going: Going) -> None:
     try:
         prompt = going.variables.render(inner["prompt"], item=item.value, index=item.index)
         task = kinds.task_for(step, going, inner, prompt=prompt)
+        # It has its place while it waits for its next attempt.
+        task.not_before = now() + steps.pause_after(item.attempt, inner) if item.attempt else None
     except (BadTemplate, NoAgent) as error:
         item.status, item.error = WorkflowStep.FAILED, str(error)
         _store(item)
