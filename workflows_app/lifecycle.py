@@ -202,7 +202,8 @@ def signal(workflow: Workflow, step_id: str, *, approved: bool, data: Any, by: s
         step = found.first()
     status = step.status if step else "gone"
     is_kept = step is not None and step.status == WorkflowStep.PENDING and step.signal is not None
-    raise InvalidState(DECIDED if is_kept else f"The step is {status}.", details=[{"field": "status", "message": status}])
+    said = DECIDED if is_kept else f"The step is {status}."
+    raise InvalidState(said, details=[{"field": "status", "message": status}])
 
 
 @transaction.atomic
