@@ -39,10 +39,12 @@ def begin(step: WorkflowStep, workflow: Workflow, question: str) -> None:
         org_id=workflow.org_id,
         kind="approval",
         tool=step.name,
-        input={"workflowId": workflow.pk, "stepId": step.key, "question": question},
+        # Lists show how it begins.
+        input={"question": question, "workflowId": workflow.pk, "stepId": step.key},
         risk="medium",
         workflow_id=workflow.pk,
         subject=subject_of(step),
+        expires_at=until,
     )
     action.save(force_insert=True)
     record(workflow.org_id, ("action.pending", action.news()))

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from agents_app import leases
-from agents_app.models import Task
+from agents_app import actions, leases
+from agents_app.models import Action, Task
+from taskmaster.core.clock import iso
 from tests.api.working import told
 from workflows_app import engine, lifecycle, waking
 from workflows_app.models import StepAttempt, Workflow, WorkflowStep
@@ -168,6 +169,21 @@ def test_a_signal_before_its_wait_is_kept(runs):
     result = runs.shown(workflow)["steps"][1]["result"]
     assert (result["approved"], result["data"]) == (True, {"x": 1})
     assert result["decidedBy"].startswith("test (")
+
+
+def test_an_approval_with_a_timeout_says_when_it_expires(runs, alice):
+    workflow = runs.started(step("ok", "approval", timeout=60_000))
+    (action,) = alice.get("/actions").json()["actions"]
+    assert action["expiresAt"] == iso(WorkflowStep.objects.get(workflow=workflow).wake_at)
+
+
+def test_a_question_that_expired_before_its_step_did_ends_the_step(runs):
+    workflow = runs.started(step("ok", "approval", timeout=60_000))
+    Action.objects.update(expires_at=Now() - timedelta(seconds=1))
+    actions.expire_due()
+    assert runs.act(workflow, "signal", {"stepId": "ok", "approved": True}).status_code == 409
+    due(workflow)
+    assert runs.shown(workflow)["error"] == "Ok: Nobody decided in time."
 
 
 def test_a_late_approval_fails_or_passes(runs):
