@@ -159,7 +159,10 @@ def retry(workflow: Workflow, from_step: str | None = None) -> None:
     found = list(WorkflowStep.objects.filter(workflow=workflow))
     again = {step.pk for step in found if step.status != WorkflowStep.COMPLETED}
     # Without the others it could but fail once more, or complete although something in it was called off.
-    again |= _from(found, from_step) if from_step else set()
+    if from_step:
+        anew = _from(found, from_step)
+        StepItem.objects.filter(step__in=anew).delete()
+        again |= anew
     WorkflowStep.objects.filter(pk__in=again).update(**ANEW)
     # It had ended, so that all the others have.
     workflow.left = len(again)

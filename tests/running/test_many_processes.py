@@ -62,7 +62,8 @@ class Race:
         assert all(run.whole and agents[run.task] == run.agent for run in runs)
         # They see less at once than is held: who does the work begins a moment after its lease.
         most = most_at_once(runs, by_agent)
-        assert most.keys() == seen and all(count <= self.limits[agent] for agent, count in most.items())
+        assert most.keys() == seen
+        assert all(count <= self.limits[agent] for agent, count in most.items())
 
     def _agent(self, backend: str, limit: int) -> str:
         key = uuid.uuid4().hex

@@ -327,6 +327,32 @@ def test_retry_from_a_step_runs_all_that_follows_it(runs):
     assert runs.states(workflow) == {"a": "completed", "b": "running", "x": "completed", "c": "pending"}
 
 
+def test_a_retried_foreach_runs_only_the_items_that_have_not_completed(runs):
+    inner = {"agentType": "custom", "prompt": "{{ item }}"}
+    workflow = runs.started(step("each", "foreach", items='["x", "y", "z"]', parallel=3, step=inner))
+    for task, ends in zip(Task_of(runs), (0, None, 2), strict=True):
+        assert (
+            leases.fail(task, error="no", code="refused") if ends is None else leases.complete(task, result={"n": ends})
+        )
+    assert runs.shown(workflow)["error"] == "Each: item 1: no"
+    runs.act(workflow, "retry")
+    (again,) = Task_of(runs)
+    assert again.description == "y"
+    finish(again, 1)
+    (shown,) = runs.shown(workflow)["steps"]
+    assert (shown["status"], [item["n"] for item in shown["result"]["items"]]) == ("completed", [0, 1, 2])
+
+
+def test_retrying_from_a_foreach_runs_all_of_its_items(runs):
+    inner = {"agentType": "custom", "prompt": "{{ item }}"}
+    workflow = runs.started(step("each", "foreach", items='["x", "y"]', step=inner), agent("b", "each"))
+    for number, task in enumerate(Task_of(runs)):
+        finish(task, number)
+    runs.fail("b")
+    runs.act(workflow, "retry", {"fromStep": "each"})
+    assert [task.description for task in Task_of(runs)] == ["x", "y"]
+
+
 def test_retry_from_a_step_leaves_nothing_as_it_was_called_off(runs):
     workflow = runs.started(agent("a"), agent("b"), agent("c", "a", "b"))
     runs.complete("a")
