@@ -85,3 +85,8 @@ def test_what_narrows_lists_of_workflows_is_described(document):
     paging = ["cursor", "limit", "offset"]
     assert sorted(names("/workflows")) == sorted([*paging, "status", "templateId", "scheduleId", "triggerId"])
     assert [sorted(names(path)) for path in ("/schedules", "/triggers", "/workflow-templates")] == [paging] * 3
+
+
+def test_hooks_are_described_and_need_no_token(document):
+    told = document["paths"]["/api/v1/hooks/{id}"]["post"]
+    assert (told["security"], list(told["responses"])) == ([], ["202", "default"])
