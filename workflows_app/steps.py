@@ -30,7 +30,7 @@ def _move(target: str, **changes: Any) -> Update:
 
 
 _WHOLE, _TIME, _TEXT = models.IntegerField(), models.DateTimeField(), models.TextField()
-_RUN = _move(WorkflowStep.RUNNING, progress=0.0, **_slots(attempt=_WHOLE, task_id=_TEXT, started_at=_TIME))
+_RUN = _move(WorkflowStep.RUNNING, progress=0.0, error=None, **_slots(attempt=_WHOLE, task_id=_TEXT, started_at=_TIME))
 _COMPLETE = _move(
     WorkflowStep.COMPLETED,
     progress=1.0,
@@ -51,7 +51,7 @@ def run(step: WorkflowStep, workflow: Workflow, *, task_id: str = "") -> None:
     began, number = step.started_at or moment, step.attempt + 1
     _RUN.later(pk=step.pk, attempt=number, task_id=task_id, started_at=began)
     step.status, step.attempt, step.task_id, step.started_at = WorkflowStep.RUNNING, number, task_id, began
-    step.wake_at, step.progress = None, 0.0
+    step.wake_at, step.progress, step.error = None, 0.0, None
     insert([StepAttempt(step=step, number=number, status=step.status, task_id=task_id, started_at=moment)])
     record(workflow.org_id, ("workflow.step.started", step.news(attempt=number)))
 

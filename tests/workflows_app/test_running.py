@@ -124,7 +124,9 @@ def test_retries_pause_longer_each_time_and_then_fail(runs):
         waiting = WorkflowStep.objects.get(workflow=workflow)
         assert waiting.status == "waiting"
         pauses.append(round((waiting.wake_at - StepAttempt.objects.latest("number").finished_at).total_seconds()))
+        assert runs.shown(workflow)["steps"][0]["error"] == "it broke"
         due(workflow)
+        assert runs.shown(workflow)["steps"][0]["error"] is None
     assert pauses == [1, 2]
     runs.fail("a", "for good")
     shown = runs.shown(workflow)
