@@ -19,7 +19,8 @@ from .diff_display import coloured
 from .models import KINDS, RISKS, Action, Task
 
 ABOUT = ("id", "org", "kind", "tool", "risk", "status")
-ASKED = ("task_link", "session_link", "message_link", as_json("input"), "changes", "created_at", "expires_at")
+FROM = ("task_link", "session_link", "message_link", "workflow_link")
+ASKED = (*FROM, as_json("input"), "changes", "created_at", "expires_at")
 DECIDED = ("decided_at", "decided_by", "reason", as_json("updated_input"), "always_allow", "on_deny")
 SHOWN_OF_A_TASK = 50
 
@@ -135,6 +136,11 @@ class ActionAdmin(ReadOnlyAdmin):
     def session_link(self, action: Action) -> str:
         """The conversation in which it asks."""
         return link("sessions_app_session", action.session_id)
+
+    @admin.display(description="workflow")
+    def workflow_link(self, action: Action) -> str:
+        """The run that waits for it."""
+        return link("workflows_app_workflow", action.workflow_id)
 
     @admin.display(description="message")
     def message_link(self, action: Action) -> str:

@@ -19,9 +19,10 @@ LONG_MS = 1_000
 # What went wrong with the request and not with the agent, and what no pause would mend.
 NOT_ITS_FAULT = frozenset({"context_too_long", "worker_lost", "budget_reached", "refused", "not_configured"})
 
-# What was running already when it broke says nothing new, and does not make its pause longer.
+# What was running already when it broke says nothing new, and does not make its pause longer. An internal agent calls
+# whomever it is told to: that one address fails says nothing of the others.
 _COUNT = Update(
-    lambda: Agent.objects.filter(pk=Slot("pk")).exclude(status=Agent.ERROR, retry_at__gt=Now()),
+    lambda: Agent.objects.filter(pk=Slot("pk"), internal=False).exclude(status=Agent.ERROR, retry_at__gt=Now()),
     failures=F("failures") + 1,
     returning=("failures", "status", "name"),
 )

@@ -36,11 +36,11 @@ def task_for(agent: Agent, *, type: str, description: str, priority: str = "norm
 
 @transaction.atomic(savepoint=False)
 def submit(task: Task) -> Task:
-    """Queue a new task at its agent, whatever state the agent is in."""
+    """Queue a new task at its agent, whatever state the agent is in; one with `not_before` waits until then."""
     from . import continuing
 
     place = continuing.place()
-    taken = place is not None and place.take(task)
+    taken = place is not None and task.not_before is None and place.take(task)
     insert([task])
     record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
     if taken:

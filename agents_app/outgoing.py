@@ -28,7 +28,7 @@ async def send(call: Call) -> Outcome:
     except Refused as refused:
         return Outcome(problem=f"its url {refused}")
     except NoReply as nothing:
-        return Outcome(problem=str(nothing), again=True)
+        return Outcome(problem=str(nothing))
     if reply.problem:
         return Outcome(problem=f"its reply cannot be used: {reply.problem}")
     return Outcome(reply.status, reply.headers.get("Content-Type", ""), reply.body)

@@ -64,7 +64,7 @@ BACKENDS: dict[str, Backend] = {
     "http": _HTTP,
     "echo": EchoBackend(),
     "runner": RunnerBackend(),
-    "request": RequestBackend(outgoing.send),
+    "request": RequestBackend(outgoing.send, strict_json.parse),
 }
 # Not for anybody's agents.
 INTERNAL = frozenset({"request"})

@@ -18,6 +18,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "taskmaster.api.event_schema.add_event_types",
+        "workflows_app.hook_schema.add_hooks",
     ],
     "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
     "DISABLE_ERRORS_AND_WARNINGS": True,

@@ -29,7 +29,8 @@ def subject_of(step: WorkflowStep) -> str:
 def begin(step: WorkflowStep, workflow: Workflow, question: str) -> None:
     """Ask, unless the answer has come already."""
     if step.signal is not None:
-        end(step, workflow, approved=bool(step.signal["approved"]), data=step.signal.get("data"), reason="")
+        early = step.signal
+        end(step, workflow, approved=early["approved"], data=early["data"], reason="", by=early.get("by"))
         return
     timeout = step.definition.get("timeout")
     until = now() + timedelta(milliseconds=timeout) if timeout else None
@@ -38,10 +39,12 @@ def begin(step: WorkflowStep, workflow: Workflow, question: str) -> None:
         org_id=workflow.org_id,
         kind="approval",
         tool=step.name,
-        input={"workflowId": workflow.pk, "stepId": step.key, "question": question},
+        # Lists show how it begins.
+        input={"question": question, "workflowId": workflow.pk, "stepId": step.key},
         risk="medium",
         workflow_id=workflow.pk,
         subject=subject_of(step),
+        expires_at=until,
     )
     action.save(force_insert=True)
     record(workflow.org_id, ("action.pending", action.news()))

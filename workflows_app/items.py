@@ -9,6 +9,7 @@ from django.db.models import Count
 
 from agents_app import dispatch
 from agents_app.models import Task
+from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
 from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
 
@@ -57,19 +58,27 @@ _PROGRESS = Update(
 
 
 def begin(step: WorkflowStep, going: Going) -> None:
-    """Read the list, and start the first items."""
+    """Read the list, and start the first items. Where the step is retried, those that have completed stay so."""
     found = going.variables.evaluate(step.definition["items"])
     if not isinstance(found, list):
         raise BadTemplate(f"items: {step.definition['items']!r} is not a list")
     if len(found) > MOST:
         raise BadTemplate(f"items: at most {MOST}, not {len(found)}")
-    StepItem.objects.filter(step=step).delete()
-    insert([StepItem(step=step, index=index, value=value) for index, value in enumerate(found)])
+    done = _still_done(step, found)
+    insert([StepItem(step=step, index=at, value=value) for at, value in enumerate(found) if at not in done])
     if not found:
-        steps.complete(step, going.workflow, {"items": []})
+        steps.complete(step, going.workflow, {"items": [], "failed": []})
         return
     steps.run(step, going.workflow)
     resume(step, going)
+
+
+def _still_done(step: WorkflowStep, found: list[Any]) -> set[int]:
+    """The places of the items that an earlier attempt has completed and that are as they were; the others go."""
+    completed = StepItem.objects.filter(step=step, status=WorkflowStep.COMPLETED).values_list("index", "value")
+    done = {index for index, value in completed if found[index : index + 1] == [value]}
+    StepItem.objects.filter(step=step).exclude(index__in=done).delete()
+    return done
 
 
 def task_ended(task: Task, step: WorkflowStep, going: Going) -> bool:
@@ -119,6 +128,8 @@ def _start(item: StepItem, step: WorkflowStep, going: Going) -> None:
     try:
         prompt = going.variables.render(inner["prompt"], item=item.value, index=item.index)
         task = kinds.task_for(step, going, inner, prompt=prompt)
+        # It has its place while it waits for its next attempt.
+        task.not_before = now() + steps.pause_after(item.attempt, inner) if item.attempt else None
     except (BadTemplate, NoAgent) as error:
         item.status, item.error = WorkflowStep.FAILED, str(error)
         _store(item)

@@ -1,10 +1,8 @@
 """How a step of each type starts: one table."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
-
-from django.utils.dateparse import parse_datetime
 
 from agents_app import dispatch, routing
 from agents_app.models import Agent, Task
@@ -12,6 +10,7 @@ from taskmaster.core.clock import iso, now
 from taskmaster.core.errors import NoAgent
 
 from . import approvals, items, requests, steps, timers
+from .definitions.moments import read_moment
 from .going import Going
 from .models import Workflow, WorkflowStep
 from .prompts import BadTemplate
@@ -71,16 +70,19 @@ def _approval(step: WorkflowStep, going: Going) -> None:
 def _wait(step: WorkflowStep, going: Going) -> None:
     until = now() + timedelta(milliseconds=step.definition.get("duration", 0))
     if "until" in step.definition:
-        typed = going.variables.render(step.definition["until"]).strip()
-        parsed = parse_datetime(typed)
-        if parsed is None or parsed.tzinfo is None:
-            raise BadTemplate(f"until: {typed[:100]!r} is not an ISO 8601 time with a time zone")
-        until = parsed
+        until = _moment(going.variables.render(step.definition["until"]))
     if until <= now():
         steps.complete(step, going.workflow, {"until": iso(until)})
         return
     steps.wait(step, going.workflow, until=until)
     timers.wake_at(going.workflow.pk, until)
+
+
+def _moment(typed: str) -> datetime:
+    try:
+        return read_moment(typed)
+    except ValueError:
+        raise BadTemplate(f"until: {typed.strip()[:100]!r} is not an ISO 8601 time with a time zone") from None
 
 
 def _condition(step: WorkflowStep, going: Going) -> None:

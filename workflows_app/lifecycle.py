@@ -19,6 +19,7 @@ from .models import StepAttempt, StepItem, StepLink, Workflow, WorkflowStep
 
 # How often a signal looks again whether the step waits by now.
 LOOKS = 3
+DECIDED = "The step has been decided otherwise, before it waits for it."
 # A step that will run as if it never had; its attempts are counted on.
 ANEW: dict[str, Any] = {
     "status": WorkflowStep.PENDING,
@@ -113,9 +114,8 @@ def end_steps(workflow: Workflow) -> None:
     left = WorkflowStep.objects.filter(workflow=workflow).exclude(status__in=WorkflowStep.FINISHED)
     StepAttempt.objects.filter(step__in=left, finished_at=None).update(**over)
     StepItem.objects.filter(step__in=left, status__in=items.UNFINISHED).update(status=WorkflowStep.CANCELLED)
+    # They are left: `progress` tells how far it came.
     left.update(**over, wake_at=None)
-    workflow.left = 0
-    Workflow.objects.filter(pk=workflow.pk).update(left=0)
 
 
 def let_go(workflow: Workflow) -> None:
@@ -148,16 +148,21 @@ def let_go_of_all() -> None:
 
 @transaction.atomic
 def retry(workflow: Workflow, from_step: str | None = None) -> None:
-    """Run a failed one again from its failed steps, or from one step on; earlier results are kept.
+    """Run a failed one again: the steps that have not completed, and with `from_step` that one and all behind it.
 
-    Raises InvalidState unless it has failed, ValidationFailed where there is no such step.
+    Other results are kept. Raises InvalidState unless it has failed, ValidationFailed where there is no such step.
     """
     moment = now()
     deadline = moment + timedelta(milliseconds=workflow.timeout) if workflow.timeout else None
     fresh = {"finished_at": None, "error": None, "deadline_at": deadline}
     workflow.move_to(Workflow.RUNNING, where={"status": Workflow.FAILED}, **fresh)
     found = list(WorkflowStep.objects.filter(workflow=workflow))
-    again = _from(found, from_step) if from_step else {s.pk for s in found if s.status != WorkflowStep.COMPLETED}
+    again = {step.pk for step in found if step.status != WorkflowStep.COMPLETED}
+    # Without the others it could but fail once more, or complete although something in it was called off.
+    if from_step:
+        anew = _from(found, from_step)
+        StepItem.objects.filter(step__in=anew).delete()
+        again |= anew
     WorkflowStep.objects.filter(pk__in=again).update(**ANEW)
     # It had ended, so that all the others have.
     workflow.left = len(again)
@@ -193,13 +198,15 @@ def signal(workflow: Workflow, step_id: str, *, approved: bool, data: Any, by: s
         if question is not None:
             actions.decide(question, actions.Verdict(confirmed=approved, by=by, updated_input=data))
             return found.get()
-        if approvals.answer_of(step) is approved or _keep(step, {"approved": approved, "data": data}):
+        if approvals.answer_of(step) is approved or _keep(step, {"approved": approved, "data": data, "by": by}):
             return found.get()
         if step.status in WorkflowStep.FINISHED or step.signal is not None:
             break
         step = found.first()
     status = step.status if step else "gone"
-    raise InvalidState(f"The step is {status}.", details=[{"field": "status", "message": status}])
+    is_kept = step is not None and step.status == WorkflowStep.PENDING and step.signal is not None
+    said = DECIDED if is_kept else f"The step is {status}."
+    raise InvalidState(said, details=[{"field": "status", "message": status}])
 
 
 @transaction.atomic

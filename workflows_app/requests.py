@@ -8,6 +8,7 @@ from agents_app import dispatch
 from agents_app.registry import requester
 
 from . import steps
+from .definitions.texts import HEADER_VALUE
 from .going import Going
 from .models import WorkflowStep
 from .prompts import BadTemplate
@@ -24,7 +25,7 @@ def begin(step: WorkflowStep, going: Going) -> None:
         raise BadTemplate(f"method: one of {', '.join(METHODS)}")
     body = wanted.get("body")
     text = None if body is None else _text(variables.render_json(body))
-    headers = {name: variables.render(str(value)) for name, value in (wanted.get("headers") or {}).items()}
+    headers = {name: _header(name, variables.render(value)) for name, value in (wanted.get("headers") or {}).items()}
     if text is not None and not isinstance(body, str):
         headers = {"Content-Type": "application/json"} | headers
     request = {"method": method, "url": variables.render(wanted["url"]).strip(), "headers": headers, "body": text}
@@ -32,7 +33,7 @@ def begin(step: WorkflowStep, going: Going) -> None:
         requester(workflow.org_id),
         type=step.key,
         description=f"{method} {request['url']}",
-        priority=wanted.get("priority") or workflow.priority_name or "normal",
+        priority=workflow.priority_name or "normal",
         context={"request": request | {"expect": wanted.get("expect")}},
         timeout=wanted.get("timeout", TIMEOUT_MS),
         origin="step",
@@ -41,6 +42,12 @@ def begin(step: WorkflowStep, going: Going) -> None:
     )
     steps.run(step, workflow, task_id=task.pk)
     dispatch.submit(task)
+
+
+def _header(name: str, value: str) -> str:
+    if not HEADER_VALUE.fullmatch(value):
+        raise BadTemplate(f"headers.{name}: may not have line breaks or control characters")
+    return value
 
 
 def _text(body: Any) -> str:

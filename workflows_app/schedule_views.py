@@ -1,9 +1,11 @@
 """Schedules over REST."""
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
+from taskmaster.api.schema import PAGED
 from taskmaster.api.views import ApiViewSet
 from taskmaster.core.prepared import Select, Slot
 
@@ -19,6 +21,7 @@ class ScheduleViewSet(ApiViewSet):
 
     bodies = {"create": ScheduleIn, "partial_update": SchedulePatch}
 
+    @extend_schema(parameters=PAGED)
     def list(self, request: Request) -> Reply:
         """Newest first."""
         return page(request, Schedule.objects.filter(org=self.org), name="schedules", show=Schedule.public)

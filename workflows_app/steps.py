@@ -1,5 +1,6 @@
 """What becomes of a step. Its workflow's row is held by whoever calls these, and counts the ends."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,12 +30,12 @@ def _move(target: str, **changes: Any) -> Update:
 
 
 _WHOLE, _TIME, _TEXT = models.IntegerField(), models.DateTimeField(), models.TextField()
-_RUN = _move(WorkflowStep.RUNNING, progress=0.0, **_slots(attempt=_WHOLE, task_id=_TEXT, started_at=_TIME))
+_RUN = _move(WorkflowStep.RUNNING, progress=0.0, error=None, **_slots(attempt=_WHOLE, task_id=_TEXT, started_at=_TIME))
 _COMPLETE = _move(
     WorkflowStep.COMPLETED,
     progress=1.0,
     error=None,
-    **_slots(result=_TEXT, gate=models.BooleanField(), finished_at=_TIME),
+    **_slots(result=_TEXT, gate=models.BooleanField(), started_at=_TIME, finished_at=_TIME),
 )
 _CLOSE = Update(
     lambda: StepAttempt.objects.filter(
@@ -50,7 +51,7 @@ def run(step: WorkflowStep, workflow: Workflow, *, task_id: str = "") -> None:
     began, number = step.started_at or moment, step.attempt + 1
     _RUN.later(pk=step.pk, attempt=number, task_id=task_id, started_at=began)
     step.status, step.attempt, step.task_id, step.started_at = WorkflowStep.RUNNING, number, task_id, began
-    step.wake_at, step.progress = None, 0.0
+    step.wake_at, step.progress, step.error = None, 0.0, None
     insert([StepAttempt(step=step, number=number, status=step.status, task_id=task_id, started_at=moment)])
     record(workflow.org_id, ("workflow.step.started", step.news(attempt=number)))
 
@@ -74,9 +75,10 @@ def complete(step: WorkflowStep, workflow: Workflow, result: Any, *, gate: bool 
     """It has ended well."""
     moment = now()
     stored = None if result is None else orjson.dumps(result).decode()
-    _COMPLETE.later(pk=step.pk, result=stored, gate=gate, finished_at=moment)
+    began = step.started_at or moment
+    _COMPLETE.later(pk=step.pk, result=stored, gate=gate, started_at=began, finished_at=moment)
     step.status, step.result, step.gate, step.finished_at = WorkflowStep.COMPLETED, result, gate, moment
-    step.progress, step.wake_at, step.error = 1.0, None, None
+    step.progress, step.wake_at, step.error, step.started_at = 1.0, None, None, began
     _close_attempt(step, moment)
     record(workflow.org_id, ("workflow.step.completed", step.news(result=result, duration=step.duration or 0)))
 
@@ -98,12 +100,16 @@ def skip(step: WorkflowStep, workflow: Workflow, reason: str) -> None:
 def try_later(step: WorkflowStep, workflow: Workflow, error: str) -> datetime:
     """This attempt has failed; the next one begins after a pause that doubles each time: when, is returned."""
     moment = now()
-    pause = int(step.definition.get("retryDelay", 1_000)) * 2 ** min(step.attempt - 1, 20)
-    due = moment + timedelta(milliseconds=min(pause, 3_600_000))
+    due = moment + pause_after(step.attempt, step.definition)
     step.move_to(WorkflowStep.WAITING, error=error, task_id="", wake_at=due)
     _close_attempt(step, moment, status=WorkflowStep.FAILED)
     record(workflow.org_id, ("workflow.step.waiting", step.news(prompt=None, until=iso(due))))
     return due
+
+
+def pause_after(attempt: int, definition: Mapping[str, Any]) -> timedelta:
+    """How long to wait after the failure of this attempt: twice as long each time, at most an hour."""
+    return timedelta(milliseconds=min(int(definition.get("retryDelay", 1_000)) * 2 ** min(attempt - 1, 20), 3_600_000))
 
 
 def has_another_attempt(step: WorkflowStep) -> bool:

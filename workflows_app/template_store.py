@@ -72,7 +72,7 @@ def find(org: Organization, key: str, version: int | None = None) -> Template:
         return of_row(row)
     template = built_in().get(key)
     if template is None or version not in (None, template.version):
-        raise NotFound()
+        raise NotFound("There is no such template.")
     return template
 
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page_of, whole
-from taskmaster.api.schema import envelope
+from taskmaster.api.schema import PAGED, envelope
 from taskmaster.api.views import ApiViewSet
 from taskmaster.core.errors import ValidationFailed
 
@@ -19,7 +19,6 @@ from .serializers import TemplateIn, TemplatePut
 from .shelf import BY_PLACE, Place, Shelf
 
 MOST_VERSIONS = 2**31 - 1
-_LISTED = [OpenApiParameter(name, kind) for name, kind in (("limit", int), ("offset", int), ("cursor", str))]
 _SHOWN = {200: envelope(), (200, YAML): OpenApiTypes.STR, "default": envelope()}
 _VERSION = OpenApiParameter("version", int, description="The newest one unless it is given.")
 
@@ -30,7 +29,7 @@ class TemplateViewSet(ApiViewSet):
     # For the description; what is wrong with a whole template is said by `documents.checked`.
     bodies = {"create": TemplateIn, "update": TemplatePut}
 
-    @extend_schema(parameters=_LISTED)
+    @extend_schema(parameters=PAGED)
     def list(self, request: Request) -> Reply:
         """The organization's own, newest first, then the built-in ones; each in its newest version."""
         return page_of(request, Shelf(self.org), name="templates", order=BY_PLACE, show=_public)

@@ -1,9 +1,11 @@
 """Triggers over REST."""
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
+from taskmaster.api.schema import PAGED
 from taskmaster.api.views import ApiViewSet
 from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.signing import standard_secret
@@ -20,6 +22,7 @@ class TriggerViewSet(ApiViewSet):
 
     bodies = {"create": TriggerIn}
 
+    @extend_schema(parameters=PAGED)
     def list(self, request: Request) -> Reply:
         """Newest first."""
         return page(request, Trigger.objects.filter(org=self.org), name="triggers", show=Trigger.public)

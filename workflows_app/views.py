@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
-from taskmaster.api.schema import envelope
+from taskmaster.api.schema import PAGED, envelope
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.clock import iso
 from taskmaster.core.errors import ValidationFailed
@@ -30,6 +30,14 @@ FILTERS = {
     "scheduleId": "schedule_id",
     "triggerId": "trigger_id",
 }
+_LISTED = [
+    OpenApiParameter("status", enum=[*Workflow.STATUSES]),
+    *(OpenApiParameter(name, str) for name in FILTERS if name != "status"),
+    *PAGED,
+]
+_WAIT = OpenApiParameter(
+    "Prefer", str, "header", description="`wait=<seconds>`, at most 600: answer as soon as the workflow has ended."
+)
 FORMATS = {"svg": "image/svg+xml", "mermaid": "text/plain"}
 _GRAPH = {(200, kind): OpenApiTypes.STR for kind in FORMATS.values()} | {"default": envelope()}
 
@@ -39,6 +47,7 @@ class WorkflowViewSet(ApiViewSet):
 
     bodies = {"create": WorkflowIn, "start": StartIn, "retry": RetryIn, "signal": SignalIn}
 
+    @extend_schema(parameters=_LISTED)
     def list(self, request: Request) -> Reply:
         """Newest first; `status`, `templateId`, `scheduleId` and `triggerId` narrow it."""
         if "status" in request.GET and request.GET["status"] not in Workflow.STATUSES:
@@ -61,10 +70,12 @@ class WorkflowViewSet(ApiViewSet):
         }
         return reply(members, 201, location=f"/api/v1/workflows/{workflow.pk}")
 
+    @extend_schema(parameters=[_WAIT])
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One workflow, with its steps; with `Prefer: wait=<seconds>`, as soon as it has ended."""
         return until_it_ends(self.find(WORKFLOW, pk), request._request, lambda it: reply({"workflow": shown.whole(it)}))
 
+    @extend_schema(parameters=[_WAIT])
     def start(self, request: Request, pk: str) -> Reply:
         """Start it; with `Prefer: wait=<seconds>`, answered as soon as it has ended."""
         workflow, body = self.find(WORKFLOW, pk), self.optional_body()

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from agents_app.models import Action
 from taskmaster.core.bundles import one_transaction
-from taskmaster.core.clock import now
+from taskmaster.core.clock import iso, now
 from taskmaster.events.log import together
 
 from . import approvals, engine, kinds, lifecycle, steps
@@ -41,7 +41,7 @@ def _due(workflow: Workflow, questions: dict[str, Action]) -> None:
     waiting = WorkflowStep.objects.filter(workflow=workflow, status=WorkflowStep.WAITING, wake_at__lte=now())
     for step in waiting.order_by("position"):
         if step.type == "wait":
-            steps.complete(step, workflow, {"until": None})
+            steps.complete(step, workflow, {"until": iso(step.wake_at)})
         elif step.type == "approval":
             approvals.too_late(step, workflow, questions)
         else:

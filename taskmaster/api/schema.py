@@ -3,9 +3,11 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
+# What every list takes.
+PAGED = [OpenApiParameter(name, kind) for name, kind in (("limit", int), ("offset", int), ("cursor", str))]
 _ENVELOPE: dict[str, Any] = {
     "success": serializers.BooleanField(),
     "error": serializers.CharField(allow_null=True),

@@ -76,3 +76,17 @@ def test_what_is_no_event_does_not_fit(document, change):
     validator = Draft202012Validator(event_schema(document))
     validator.validate(event)
     assert not validator.is_valid(event | change)
+
+
+def test_what_narrows_lists_of_workflows_is_described(document):
+    def names(path):
+        return [told["name"] for told in document["paths"][f"/api/v1{path}"]["get"]["parameters"]]
+
+    paging = ["cursor", "limit", "offset"]
+    assert sorted(names("/workflows")) == sorted([*paging, "status", "templateId", "scheduleId", "triggerId"])
+    assert [sorted(names(path)) for path in ("/schedules", "/triggers", "/workflow-templates")] == [paging] * 3
+
+
+def test_hooks_are_described_and_need_no_token(document):
+    told = document["paths"]["/api/v1/hooks/{id}"]["post"]
+    assert (told["security"], list(told["responses"])) == ([], ["202", "default"])

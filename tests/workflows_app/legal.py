@@ -128,7 +128,7 @@ class _History:
 
 def _workflow_row(history: _History, rows: Rows) -> Iterator[str]:
     row = rows.workflow
-    unfinished = sum(step["status"] not in ENDED for step in rows.steps)
+    unfinished = sum(step["status"] not in ENDED or step["status"] == "cancelled" for step in rows.steps)
     if row["status"] != history.status:
         yield f"the workflow is {row['status']}, and {history.status} by its events"
     if (row["left"], row["total"]) != (unfinished, len(rows.steps)):

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from agents_app import leases
+from agents_app import actions, leases
+from agents_app.models import Action, Task
+from taskmaster.core.clock import iso
 from tests.api.working import told
-from workflows_app import engine, waking
+from workflows_app import engine, lifecycle, waking
 from workflows_app.models import StepAttempt, Workflow, WorkflowStep
 
 from .working import Runs, agent, step
@@ -122,7 +124,9 @@ def test_retries_pause_longer_each_time_and_then_fail(runs):
         waiting = WorkflowStep.objects.get(workflow=workflow)
         assert waiting.status == "waiting"
         pauses.append(round((waiting.wake_at - StepAttempt.objects.latest("number").finished_at).total_seconds()))
+        assert runs.shown(workflow)["steps"][0]["error"] == "it broke"
         due(workflow)
+        assert runs.shown(workflow)["steps"][0]["error"] is None
     assert pauses == [1, 2]
     runs.fail("a", "for good")
     shown = runs.shown(workflow)
@@ -158,11 +162,30 @@ def test_an_approval_can_be_decided_as_an_action(runs, alice):
 
 def test_a_signal_before_its_wait_is_kept(runs):
     workflow = runs.started(agent("a"), step("ok", "approval", "a"), agent("b", "ok"))
+    assert runs.act(workflow, "signal", {"stepId": "ok", "approved": True, "data": {"x": 1}}).status_code == 200
     assert runs.act(workflow, "signal", {"stepId": "ok", "approved": True}).status_code == 200
-    assert runs.act(workflow, "signal", {"stepId": "ok", "approved": True}).status_code == 200
-    assert runs.act(workflow, "signal", {"stepId": "ok", "approved": False}).status_code == 409
+    opposite = runs.act(workflow, "signal", {"stepId": "ok", "approved": False})
+    assert (opposite.status_code, opposite.json()["error"]) == (409, lifecycle.DECIDED)
     runs.complete("a")
     assert runs.states(workflow) == {"a": "completed", "ok": "completed", "b": "running"}
+    result = runs.shown(workflow)["steps"][1]["result"]
+    assert (result["approved"], result["data"]) == (True, {"x": 1})
+    assert result["decidedBy"].startswith("test (")
+
+
+def test_an_approval_with_a_timeout_says_when_it_expires(runs, alice):
+    workflow = runs.started(step("ok", "approval", timeout=60_000))
+    (action,) = alice.get("/actions").json()["actions"]
+    assert action["expiresAt"] == iso(WorkflowStep.objects.get(workflow=workflow).wake_at)
+
+
+def test_a_question_that_expired_before_its_step_did_ends_the_step(runs):
+    workflow = runs.started(step("ok", "approval", timeout=60_000))
+    Action.objects.update(expires_at=Now() - timedelta(seconds=1))
+    actions.expire_due()
+    assert runs.act(workflow, "signal", {"stepId": "ok", "approved": True}).status_code == 409
+    due(workflow)
+    assert runs.shown(workflow)["error"] == "Ok: Nobody decided in time."
 
 
 def test_a_late_approval_fails_or_passes(runs):
@@ -180,6 +203,24 @@ def test_a_wait_ends_when_its_time_has_come(runs):
     assert runs.states(workflow)["w"] == "waiting"
     due(workflow)
     assert runs.states(workflow) == {"w": "completed", "b": "running"}
+
+
+def test_a_wait_says_until_when_it_waited(runs):
+    workflow = runs.started(step("w", "wait", until="2999-01-01T02:00:00+02:00"))
+    WorkflowStep.objects.filter(workflow=workflow).update(wake_at="2020-01-01T00:00:00Z")
+    waking.sweep()
+    assert runs.shown(workflow)["steps"][0]["result"] == {"until": "2020-01-01T00:00:00.000Z"}
+
+
+@pytest.mark.parametrize("typed", ["2030-02-31T00:00:00Z", "9999-12-31T23:59:59-12:00", "2030-01-01", "soon", "", None])
+def test_a_wait_until_no_moment_fails_with_the_reason(runs, typed):
+    workflow = runs.started(step("w", "wait", until="{{ context.at }}"), context={"at": typed})
+    assert runs.shown(workflow)["error"] == f"W: until: {typed or ''!r} is not an ISO 8601 time with a time zone"
+
+
+def test_a_step_that_ends_at_once_has_a_time_too(runs):
+    (shown,) = runs.shown(runs.started(step("c", "condition", expression="true")))["steps"]
+    assert (shown["status"], shown["startedAt"], shown["duration"]) == ("completed", shown["finishedAt"], 0)
 
 
 def test_a_foreach_runs_so_many_at_a_time_and_gathers(runs):
@@ -215,7 +256,19 @@ def finish(task, number):
 def test_an_empty_foreach_is_done_at_once(runs):
     inner = {"type": "agent", "agentType": "custom", "prompt": "x"}
     workflow = runs.started(step("each", "foreach", items="context.none", step=inner), context={"none": []})
-    assert runs.shown(workflow)["status"] == "completed"
+    shown = runs.shown(workflow)
+    assert (shown["status"], shown["steps"][0]["result"]) == ("completed", {"items": [], "failed": []})
+
+
+def test_an_item_that_failed_is_tried_again_after_its_pause(runs):
+    inner = {"agentType": "custom", "prompt": "x", "retries": 1, "retryDelay": 60_000}
+    runs.started(step("each", "foreach", items="[1]", step=inner))
+    runs.fail("each")
+    assert runs.running() == {}
+    again = Task.objects.get(status="queued")
+    assert timedelta(seconds=59) < again.not_before - again.created_at < timedelta(seconds=61)
+    Task.objects.update(not_before=Now() - timedelta(seconds=1))
+    assert list(runs.running()) == ["each"]
 
 
 def test_paused_nothing_starts_and_what_runs_finishes(runs):
@@ -274,6 +327,53 @@ def test_retry_from_a_step_runs_all_that_follows_it(runs):
     assert runs.act(workflow, "retry", {"fromStep": "nowhere"}).status_code == 400
     assert runs.act(workflow, "retry", {"fromStep": "b"}).status_code == 200
     assert runs.states(workflow) == {"a": "completed", "b": "running", "x": "completed", "c": "pending"}
+
+
+def test_a_retried_foreach_runs_only_the_items_that_have_not_completed(runs):
+    inner = {"agentType": "custom", "prompt": "{{ item }}"}
+    workflow = runs.started(step("each", "foreach", items='["x", "y", "z"]', parallel=3, step=inner))
+    for task, ends in zip(Task_of(runs), (0, None, 2), strict=True):
+        assert (
+            leases.fail(task, error="no", code="refused") if ends is None else leases.complete(task, result={"n": ends})
+        )
+    assert runs.shown(workflow)["error"] == "Each: item 1: no"
+    runs.act(workflow, "retry")
+    (again,) = Task_of(runs)
+    assert again.description == "y"
+    finish(again, 1)
+    (shown,) = runs.shown(workflow)["steps"]
+    assert (shown["status"], [item["n"] for item in shown["result"]["items"]]) == ("completed", [0, 1, 2])
+
+
+def test_retrying_from_a_foreach_runs_all_of_its_items(runs):
+    inner = {"agentType": "custom", "prompt": "{{ item }}"}
+    workflow = runs.started(step("each", "foreach", items='["x", "y"]', step=inner), agent("b", "each"))
+    for number, task in enumerate(Task_of(runs)):
+        finish(task, number)
+    runs.fail("b")
+    runs.act(workflow, "retry", {"fromStep": "each"})
+    assert [task.description for task in Task_of(runs)] == ["x", "y"]
+
+
+def test_retry_from_a_step_leaves_nothing_as_it_was_called_off(runs):
+    workflow = runs.started(agent("a"), agent("b"), agent("c", "a", "b"))
+    runs.complete("a")
+    runs.late(workflow)
+    waking.sweep()
+    shown = runs.shown(workflow)
+    assert (shown["status"], shown["progress"]) == ("failed", 0.3333)
+    assert runs.states(workflow) == {"a": "completed", "b": "cancelled", "c": "cancelled"}
+    assert runs.act(workflow, "retry", {"fromStep": "a"}).status_code == 200
+    assert runs.states(workflow) == {"a": "running", "b": "running", "c": "pending"}
+    runs.complete("a", "b", "c")
+    assert (runs.shown(workflow)["status"], runs.shown(workflow)["progress"]) == ("completed", 1.0)
+
+
+def test_progress_tells_how_far_a_cancelled_one_came(runs):
+    workflow = runs.started(agent("a"), agent("b", "a"))
+    runs.complete("a")
+    runs.act(workflow, "cancel")
+    assert runs.shown(workflow)["progress"] == 0.5
 
 
 def test_a_run_that_takes_too_long_fails_and_paused_time_does_not_count(runs):

@@ -214,7 +214,7 @@ def test_a_template_that_is_gone_is_noted_and_the_next_run_is_tried(clock):
     clock.person.delete(f"/workflow-templates/{clock.template}")
     clock.look(NOON)
     assert clock.started == []
-    assert clock.shown["lastError"] == "Not found."
+    assert clock.shown["lastError"] == "There is no such template."
     assert clock.shown["nextRunAt"] == iso(minutes(10))
     clock.person.post("/workflow-templates", {"id": clock.template, "name": "T", "steps": [step("ok", "approval")]})
     clock.look(minutes(10))

@@ -93,6 +93,13 @@ def test_what_waits_for_a_person_links_to_the_decision(admin, alice, waiting):
     )
 
 
+def test_what_is_asked_stands_in_the_list_of_actions_and_its_page_links_to_the_workflow(admin, alice, waiting):
+    (action,) = alice.get("/actions").json()["actions"]
+    listed = admin.get("/admin/agents_app/action/")
+    assert "{&quot;question&quot;:&quot;Well?&quot;," in listed.text
+    assert detail(PATH, waiting) in admin.get(detail("/admin/agents_app/action/", action["id"])).text
+
+
 def test_a_page_links_to_what_started_it_and_to_its_tasks(admin, alice, runs):
     template = runs.template(agent("a"))
     schedule = alice.post("/schedules", {"templateId": template, "cron": "@daily"}).json()["schedule"]["id"]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from taskmaster.core.outbound.addresses import Refused
@@ -12,6 +11,7 @@ from ..prompts import BadTemplate, check, check_expression
 from ..prompts.grammar import Mentions
 from ..prompts.parsing import is_plain
 from .findings import Place
+from .moments import read_moment
 from .readers import text
 
 LONGEST = 262_144
@@ -50,10 +50,8 @@ def moment(value: Any, place: Place) -> Any:
     if not isinstance(value, str) or not is_plain(value):
         return template(value, place)
     try:
-        known = datetime.fromisoformat(value).tzinfo is not None
+        read_moment(value)
     except ValueError:
-        known = False
-    if not known:
         place.wrong("must be an ISO 8601 time with a time zone, such as 2030-01-01T00:00:00Z")
     return value
 

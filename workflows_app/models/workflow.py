@@ -22,7 +22,8 @@ class Workflow(StateMachine):
            │         │  └──────────┼──▶ failed, completed
            └─────────┴─────────────┴──▶ cancelled
 
-    The row is the lock of everything that happens to its steps. `left` counts the steps that have not ended.
+    The row is the lock of everything that happens to its steps. `left` counts the steps that have not ended, or were
+    called off.
     """
 
     CREATED, RUNNING, PAUSED = "created", "running", "paused"

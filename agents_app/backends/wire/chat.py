@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 
-from ..base import Request, Turn
+from ..base import Json, Request, Turn
 
 Chat = list[dict[str, str]]
 
+# A text of the context that long, which stands in the question word for word, is not told twice.
+LONG = 80
 LEFT_OUT = "\n\n[… {} characters left out …]\n\n"
 
 
@@ -28,9 +30,19 @@ def prompt(request: Request) -> str:
     parts = [request.content]
     if not request.is_message and request.requirements:
         parts.append("Requirements:\n" + "\n".join(f"- {line}" for line in request.requirements))
-    if not request.is_message and request.context:
-        parts.append("Context:\n" + json.dumps(dict(request.context), ensure_ascii=False, indent=1, default=str))
+    context = {} if request.is_message else _untold(request)
+    if context:
+        parts.append("Context:\n" + json.dumps(context, ensure_ascii=False, indent=1, default=str))
     return "\n\n".join(parts)
+
+
+def _untold(request: Request) -> dict[str, Json]:
+    """The context without the long texts that the content has already, as a step's prompt may have a whole diff."""
+    return {name: value for name, value in request.context.items() if not _stands_in(request.content, value)}
+
+
+def _stands_in(content: str, value: Json) -> bool:
+    return isinstance(value, str) and len(value) >= LONG and value in content
 
 
 def shortened(text: str, limit: int) -> str:

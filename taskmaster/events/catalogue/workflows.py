@@ -16,9 +16,9 @@ _STEP = {
     "type": one_of("The kind of step.", "agent", "approval", "wait", "http", "condition", "foreach"),
     "taskId": text("The task that does the work, of an agent step.", "task_123456789").optional(),
 }
-_DURATION = whole("How long it ran, in milliseconds, without its pauses.", 3_600_000)
+_DURATION = whole("From its first start to its end, in milliseconds, pauses included.", 3_600_000)
 _IF_STARTED = whole(
-    "How long it ran, in milliseconds, without its pauses; null where it never did.", 3_600_000
+    "From its first start to its end, in milliseconds, pauses included; null where it never ran.", 3_600_000
 ).nullable()
 _FAILED = {
     "error": ERROR,

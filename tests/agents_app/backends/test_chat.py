@@ -53,3 +53,12 @@ def test_neighbours_of_one_role_become_one_turn() -> None:
 
 def test_a_message_shows_no_requirements() -> None:
     assert contents(message("hi", requirements=["secret"], context={"a": 1}), 1_000) == ["hi"]
+
+
+def test_a_long_text_of_the_context_that_is_in_the_question_is_not_told_twice() -> None:
+    diff, other = "- a\n+ b\n" * 20, "x" * 100
+    context = {"diff": diff, "other": other, "language": "a", "n": 1}
+    request = Request("task_1", "org_1", "agent_1", "review", f"The changes:\n{diff}\nReview them.", context=context)
+    (sent,) = contents(request, 2_000)
+    assert sent.count("+ b") == 20
+    assert sent.endswith(f'"other": "{other}",\n "language": "a",\n "n": 1\n}}')
