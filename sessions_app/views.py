@@ -4,7 +4,7 @@ from django.db.models import Prefetch
 from rest_framework.request import Request
 
 from agents_app import spending
-from agents_app.models import Agent, Task
+from agents_app.models import AGENT_TYPES, Agent, Task
 from taskmaster.api.envelope import Reply, reply, wants_problem
 from taskmaster.api.paging import Order, page
 from taskmaster.api.views import ApiViewSet, optional_body
@@ -17,7 +17,6 @@ from .serializers import MessageIn, SessionIn, SessionPatch
 from .waiting import answer, location, wait_for
 
 IN_ORDER = Order("position", number=True)
-
 
 _SESSION = Select(
     lambda: Session.objects.select_related("agent").filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None)
@@ -39,10 +38,10 @@ class SessionViewSet(ApiViewSet):
         """Newest first; `status` and `agentType` narrow it."""
         present = Prefetch("live_sockets", LiveSocket.open(), to_attr="seen")
         rows = Session.objects.filter(org=self.org, deleted_at=None).prefetch_related(present)
-        if "status" in request.GET:
-            rows = rows.filter(Session.shown_as(request.GET["status"]))
-        if "agentType" in request.GET:
-            rows = rows.filter(agent_type=request.GET["agentType"].replace("\0", ""))
+        if status := chosen(request, "status", (Session.ACTIVE, Session.EXPIRED)):
+            rows = rows.filter(Session.shown_as(status))
+        if agent_type := chosen(request, "agentType", AGENT_TYPES):
+            rows = rows.filter(agent_type=agent_type)
         return page(request, rows, name="sessions", show=Session.public)
 
     def create(self, request: Request) -> Reply:
@@ -92,10 +91,10 @@ class MessageViewSet(ApiViewSet):
     bodies = {"create": MessageIn}
 
     def list(self, request: Request, session_pk: str) -> Reply:
-        """In the order in which they are answered."""
+        """In the order in which they are answered; `status` narrows it."""
         rows = self.find(_SESSION, session_pk).messages.all()
-        if "status" in request.GET:
-            rows = rows.filter(status=request.GET["status"].replace("\0", ""))
+        if status := chosen(request, "status", Message.STATUSES):
+            rows = rows.filter(status=status)
         return page(request, rows, name="messages", order=IN_ORDER, show=Message.public)
 
     def create(self, request: Request, session_pk: str) -> Reply:
@@ -127,3 +126,11 @@ class MessageViewSet(ApiViewSet):
 
     def _message(self, session_pk: str, pk: str) -> Message:
         return self.find(_MESSAGE, pk, session=session_pk)
+
+
+def chosen(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """What the query asks for by this name, if it does. Raises ValidationFailed for what there is not."""
+    value: str | None = request.GET.get(name)
+    if value is not None and value not in choices:
+        raise ValidationFailed.of(name, f"one of {', '.join(choices)}")
+    return value
