@@ -62,6 +62,13 @@ def test_events_are_listed_as_described(document, alice):
     assert {parameter["name"] for parameter in route["parameters"]} == {"after", "types", "limit", "offset", "cursor"}
 
 
+def test_an_event_is_shown_as_described(document, alice):
+    event = World(alice)["event"]
+    told = document["paths"]["/api/v1/events/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    shown = alice.get(f"/events/{event}").json()
+    Draft202012Validator(told | {"components": document["components"]}).validate(shown)
+
+
 def test_the_stream_of_events_is_described(document):
     route = document["paths"]["/api/v1/events/stream"]["get"]
     assert list(route["responses"]["200"]["content"]) == ["text/event-stream"]
