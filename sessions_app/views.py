@@ -1,6 +1,7 @@
 """Sessions and messages over REST."""
 
 from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from agents_app import spending
@@ -11,7 +12,7 @@ from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 
-from . import lifecycle, talking
+from . import described, lifecycle, talking
 from .models import LiveSocket, Message, Session
 from .serializers import MessageIn, SessionIn, SessionPatch
 from .waiting import answer, location, wait_for
@@ -34,6 +35,7 @@ class SessionViewSet(ApiViewSet):
 
     bodies = {"create": SessionIn, "partial_update": SessionPatch}
 
+    @extend_schema(parameters=described.SESSIONS)
     def list(self, request: Request) -> Reply:
         """Newest first; `status` and `agentType` narrow it."""
         present = Prefetch("live_sockets", LiveSocket.open(), to_attr="seen")
@@ -90,6 +92,7 @@ class MessageViewSet(ApiViewSet):
 
     bodies = {"create": MessageIn}
 
+    @extend_schema(parameters=described.MESSAGES)
     def list(self, request: Request, session_pk: str) -> Reply:
         """In the order in which they are answered; `status` narrows it."""
         rows = self.find(_SESSION, session_pk).messages.all()
@@ -97,6 +100,7 @@ class MessageViewSet(ApiViewSet):
             rows = rows.filter(status=status)
         return page(request, rows, name="messages", order=IN_ORDER, show=Message.public)
 
+    @extend_schema(parameters=described.ASKED, responses=described.ANSWERED)
     def create(self, request: Request, session_pk: str) -> Reply:
         """Say something, and wait for the answer as long as the session's `timeout` allows."""
         session = self.find(_SESSION, session_pk)

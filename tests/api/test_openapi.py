@@ -77,6 +77,17 @@ def test_the_stream_of_events_is_described(document):
     assert told == {("Last-Event-ID", "header")} | queries
 
 
+def test_a_message_and_the_ways_of_getting_its_answer_are_described(document):
+    route = document["paths"]["/api/v1/sessions/{session_pk}/messages"]
+    answers = {code: set(told["content"]) for code, told in route["post"]["responses"].items()}
+    json = {"application/json"}
+    assert answers == {"200": json | {"text/event-stream"}, "202": json, "default": json}
+    names = {parameter["name"] for parameter in route["post"]["parameters"]}
+    assert names == {"session_pk", "Prefer", "Idempotency-Key"}
+    statuses = {p["name"]: p["schema"].get("enum") for p in route["get"]["parameters"]}["status"]
+    assert set(statuses) == {"queued", "processing", "completed", "failed", "cancelled"}
+
+
 @pytest.mark.parametrize("change", [{"eventType": "task.exploded"}, {"eventType": "task.failed"}, {"data": {}}])
 def test_what_is_no_event_does_not_fit(document, change):
     event = CATALOGUE["task.completed"].example()
