@@ -18,7 +18,7 @@ class SessionAdmin(ReadOnlyAdmin):
     fields = readonly_fields = (
         *("id", "org", "agent_type", "agent_link", "shown_status", as_json("capabilities"), "timeout"),
         *("max_concurrent_tasks", "permission_mode", "token_budget", "message_count", "active_message"),
-        *("messages", "tasks", "created_at", "last_activity", "deleted_at"),
+        *("messages", "tasks", "web_sockets", "created_at", "last_activity", "deleted_at"),
     )
     list_display = (
         *("id", "org", "agent_type", "agent_link", "shown_status", "message_count"),
@@ -49,6 +49,13 @@ class SessionAdmin(ReadOnlyAdmin):
     def messages(self, session: Session) -> str:
         """The list of them."""
         return link_to_list("sessions_app_message", session.pk, "Messages of this session")
+
+    @admin.display(description="WebSockets")
+    def web_sockets(self, session: Session) -> str:
+        """How many are open, and what they are subscribed to."""
+        shown = session.look_around().public()
+        names = ", ".join(shown["eventSubscriptions"])
+        return f"{shown['webSocketCount']}" + (f", subscribed to {names}" if names else "")
 
     @admin.display(description="tasks")
     def tasks(self, session: Session) -> str:

@@ -63,7 +63,7 @@ class Session(models.Model):
     @classmethod
     def shown_as(cls, status: str) -> Q:
         """Those that show this status."""
-        stored = Q(status=status.replace("\0", ""))
+        stored = Q(status=status)
         return stored | cls.idle() if status == cls.EXPIRED else stored & ~cls.idle()
 
     @property
@@ -114,6 +114,7 @@ class Message(StateMachine):
     QUEUED, PROCESSING = "queued", "processing"
     COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
     FINISHED = (COMPLETED, FAILED, CANCELLED)
+    STATUSES = (QUEUED, PROCESSING, *FINISHED)
     MOVES = {
         PROCESSING: (QUEUED,),
         COMPLETED: (QUEUED, PROCESSING),

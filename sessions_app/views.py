@@ -1,23 +1,23 @@
 """Sessions and messages over REST."""
 
 from django.db.models import Prefetch
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from agents_app import spending
-from agents_app.models import Agent, Task
+from agents_app.models import AGENT_TYPES, Agent, Task
 from taskmaster.api.envelope import Reply, reply, wants_problem
 from taskmaster.api.paging import Order, page
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 
-from . import lifecycle, talking
+from . import described, lifecycle, talking
 from .models import LiveSocket, Message, Session
 from .serializers import MessageIn, SessionIn, SessionPatch
 from .waiting import answer, location, wait_for
 
 IN_ORDER = Order("position", number=True)
-
 
 _SESSION = Select(
     lambda: Session.objects.select_related("agent").filter(pk=Slot("pk"), org=Slot("org"), deleted_at=None)
@@ -35,14 +35,15 @@ class SessionViewSet(ApiViewSet):
 
     bodies = {"create": SessionIn, "partial_update": SessionPatch}
 
+    @extend_schema(parameters=described.SESSIONS)
     def list(self, request: Request) -> Reply:
         """Newest first; `status` and `agentType` narrow it."""
         present = Prefetch("live_sockets", LiveSocket.open(), to_attr="seen")
         rows = Session.objects.filter(org=self.org, deleted_at=None).prefetch_related(present)
-        if "status" in request.GET:
-            rows = rows.filter(Session.shown_as(request.GET["status"]))
-        if "agentType" in request.GET:
-            rows = rows.filter(agent_type=request.GET["agentType"].replace("\0", ""))
+        if status := chosen(request, "status", (Session.ACTIVE, Session.EXPIRED)):
+            rows = rows.filter(Session.shown_as(status))
+        if agent_type := chosen(request, "agentType", AGENT_TYPES):
+            rows = rows.filter(agent_type=agent_type)
         return page(request, rows, name="sessions", show=Session.public)
 
     def create(self, request: Request) -> Reply:
@@ -91,13 +92,15 @@ class MessageViewSet(ApiViewSet):
 
     bodies = {"create": MessageIn}
 
+    @extend_schema(parameters=described.MESSAGES)
     def list(self, request: Request, session_pk: str) -> Reply:
-        """In the order in which they are answered."""
+        """In the order in which they are answered; `status` narrows it."""
         rows = self.find(_SESSION, session_pk).messages.all()
-        if "status" in request.GET:
-            rows = rows.filter(status=request.GET["status"].replace("\0", ""))
+        if status := chosen(request, "status", Message.STATUSES):
+            rows = rows.filter(status=status)
         return page(request, rows, name="messages", order=IN_ORDER, show=Message.public)
 
+    @extend_schema(parameters=described.ASKED, responses=described.ANSWERED)
     def create(self, request: Request, session_pk: str) -> Reply:
         """Say something, and wait for the answer as long as the session's `timeout` allows."""
         session = self.find(_SESSION, session_pk)
@@ -127,3 +130,11 @@ class MessageViewSet(ApiViewSet):
 
     def _message(self, session_pk: str, pk: str) -> Message:
         return self.find(_MESSAGE, pk, session=session_pk)
+
+
+def chosen(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
+    """What the query asks for by this name, if it does. Raises ValidationFailed for what there is not."""
+    value: str | None = request.GET.get(name)
+    if value is not None and value not in choices:
+        raise ValidationFailed.of(name, f"one of {', '.join(choices)}")
+    return value

@@ -1,6 +1,7 @@
 """Waiting for a message's answer: what the server's edge waits for, and what it sends then."""
 
 from functools import partial
+from typing import Any
 
 import orjson
 
@@ -87,6 +88,8 @@ def last_event(pk: str) -> tuple[str, bytes, str] | None:
     message = _message(pk)
     if message.status not in Message.FINISHED:
         return None
-    name = "completed" if message.status == Message.COMPLETED else "failed"
-    members = {"messageId": pk, "status": message.status, "response": message.response, "error": message.error}
-    return name, orjson.dumps(members), (message.response or {}).get("content", "")
+    members: dict[str, Any] = {"messageId": pk, "status": message.status, "response": message.response, "error": None}
+    if message.status == Message.COMPLETED:
+        return "completed", orjson.dumps(members), (message.response or {}).get("content", "")
+    error = error_of(message)
+    return "failed", orjson.dumps(members | {"error": str(error), "code": error.code}), ""

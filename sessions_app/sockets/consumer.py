@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -23,15 +22,15 @@ from . import requests, subscribing
 from .allowance import Allowance
 from .answers import Answers
 from .deltas import deltas
-from .frames import Frame, error_frame, limited_frame, parsed, ref_of, ref_of_dropped, wire
-from .identity import Offer, identify, offered, welcome
+from .endings import FORBIDDEN, NOT_FOUND, REASONS, REFUSALS, TRY_AGAIN_LATER, UNAUTHENTICATED
+from .frames import Frame, error_frame, limited_frame, parsed, ref_of, ref_of_dropped, unknown, wire
+from .identity import Offer, identify, offered, session_of, welcome
 from .pool import in_pool
 from .presence import presence
-from .sink import Sink
+from .sink import sink_of
 from .subscription import Subscription
-from .watch import FORBIDDEN, UNAUTHENTICATED, watch
+from .watch import watch
 
-NOT_FOUND, TRY_AGAIN_LATER = 4404, 1013
 # Of this process; a client is told to come back later, and may find another process then.
 MOST_SOCKETS = 10_000
 # An unauthenticated socket may stay for so long.
@@ -51,9 +50,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """From the handshake to the end, whatever that is."""
         self.key = new_id("sock")
-        self.sink: Sink = _sink_of(scope)
+        self.sink = sink_of(scope)
         self.token: ApiToken | None = None
-        self.session_id = _session_of(scope)
+        self.session_id = session_of(scope)
         self.subscription: Subscription | None = None
         self.answers = Answers(self.sink)
         self.allowance = Allowance(settings.RATE_LIMIT_WEBSOCKET)
@@ -71,7 +70,8 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Let it in; what is wrong with its token or its session is told by the code it is closed with."""
         full = len(watch) >= MOST_SOCKETS
         if full or not welcome(dict(self.scope["headers"])):
-            self.sink.refuse(503 if full else 403)
+            status = 503 if full else 403
+            self.sink.refuse(status, REFUSALS[status])
             return
         offer = offered(self.scope)
         await self.accept(subprotocol=offer.protocol)
@@ -129,7 +129,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         kind = frame.get("type")
         found = HANDLERS.get(kind) if isinstance(kind, str) else None
         if found is None:
-            raise UnknownFrame(f"There is no frame of the type {str(kind)[:64]!r}.")
+            raise UnknownFrame(unknown(kind, HANDLERS))
         handler, scope = found
         if scope is not None:
             if self.token is None:
@@ -147,7 +147,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
     def end(self, code: int) -> None:
         """Close it with this code; nothing is sent any more."""
         if self.sink.can_send:
-            self.sink.serverClose(code)
+            self.sink.serverClose(code, REASONS[code])
 
     async def _authenticate_at_once(self, offer: Offer) -> None:
         try:
@@ -183,16 +183,6 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self.session_id:
             presence.opened(self.key, self.session_id)
             await in_pool(partial(presence.store, self.key))
-
-
-def _sink_of(scope: dict[str, Any]) -> Sink:
-    sink: Sink = scope["extensions"]["taskmaster"]["socket"]
-    return sink
-
-
-def _session_of(scope: dict[str, Any]) -> str:
-    query: dict[str, list[str]] = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    return query.get("sessionId", [""])[0][:64]
 
 
 HANDLERS: dict[str, tuple[Handler, str | None]] = {

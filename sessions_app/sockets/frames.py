@@ -1,5 +1,6 @@
 """Frames: what clients may send, and how they are answered."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -9,6 +10,8 @@ from taskmaster.core.errors import ApiError, BadRequest, RateLimited, Validation
 
 # Of the JSON of a `ref`, in bytes.
 LONGEST_REF = 1_000
+# In characters; no id of ours is longer.
+LONGEST_ID = 64
 # A frame that is dropped is read for its `ref` only if it is small.
 SMALL = 4_096
 
@@ -26,6 +29,12 @@ def parsed(text: str | None) -> Frame:
     if not isinstance(frame, dict):
         raise BadRequest("A frame is a JSON object.")
     return frame
+
+
+def unknown(kind: Any, known: Iterable[str]) -> str:
+    """What is said of a frame whose type there is not."""
+    said = f"There is no frame of the type {kind[:64]!r}" if isinstance(kind, str) else "A frame has a type, a string"
+    return f"{said}; there are {', '.join(known)}."
 
 
 def ref_of(frame: Frame) -> Frame:

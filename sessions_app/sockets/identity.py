@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -36,6 +36,12 @@ def offered(scope: dict[str, Any]) -> Offer:
     if kind.lower() != "bearer":
         return Offer(protocol=agreed)
     return Offer(secret.strip(), headers.get(b"x-org-id", b"").decode("latin-1") or None, agreed)
+
+
+def session_of(scope: dict[str, Any]) -> str:
+    """The session that the address names; none is empty."""
+    query: dict[str, list[str]] = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    return query.get("sessionId", [""])[0][:64]
 
 
 def identify(offer: Offer) -> ApiToken:

@@ -4,6 +4,8 @@
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from .endings import REFUSALS
+
 
 class Nowhere(AsyncWebsocketConsumer):
     """Any other path: there is nothing."""
@@ -12,4 +14,4 @@ class Nowhere(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """No."""
-        self.scope["extensions"]["taskmaster"]["socket"].refuse(404)
+        self.scope["extensions"]["taskmaster"]["socket"].refuse(404, REFUSALS[404])

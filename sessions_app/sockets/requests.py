@@ -15,14 +15,12 @@ from taskmaster.core import subscriptions
 from taskmaster.core.errors import BadRequest, NotFound, ValidationFailed
 from taskmaster.orgs.models import ApiToken
 
-from .frames import Frame, ref_of
+from .frames import LONGEST_ID, Frame, ref_of
 from .identity import Offer
 from .pool import in_pool
 
 if TYPE_CHECKING:
     from .consumer import SocketConsumer
-
-LONGEST_ID = 64
 
 
 async def ping(socket: "SocketConsumer", frame: Frame) -> Frame:

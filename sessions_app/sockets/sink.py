@@ -1,6 +1,6 @@
 """The writing end of a socket."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Sink(Protocol):
@@ -24,8 +24,14 @@ class Sink(Protocol):
         """Whether the client has to read before more should be sent."""
         ...
 
-    def refuse(self, status: int) -> None:
-        """Answer the handshake with that status."""
+    def refuse(self, status: int, message: str) -> None:
+        """Answer the handshake with that status, and why."""
 
-    def serverClose(self, code: int) -> None:
-        """Close it with that code."""
+    def serverClose(self, code: int, reason: str) -> None:
+        """Close it with that code, and why, in at most 123 bytes."""
+
+
+def sink_of(scope: dict[str, Any]) -> Sink:
+    """That of a handshake."""
+    sink: Sink = scope["extensions"]["taskmaster"]["socket"]
+    return sink

@@ -11,7 +11,7 @@ from taskmaster.events.items import last_sequence
 from taskmaster.events.matching import Matcher, UnknownTypes, matches
 
 from .deltas import deltas
-from .frames import Frame, ref_of
+from .frames import LONGEST_ID, Frame, ref_of
 from .pool import in_pool
 from .presence import presence
 from .subscription import Subscription
@@ -97,10 +97,14 @@ def _names(frame: Frame) -> Iterable[str]:
 
 def _about(frame: Frame) -> dict[str, str]:
     about = {} if frame.get("filter") is None else frame["filter"]
-    if not isinstance(about, dict) or not all(isinstance(value, str) for value in about.values()):
+    if not isinstance(about, dict):
         raise ValidationFailed.of("filter", f"an object with some of {', '.join(FILTERS)}")
     if unknown := set(about) - set(FILTERS):
-        raise ValidationFailed.of(f"filter.{min(unknown)}", f"one of {', '.join(FILTERS)}")
+        raise ValidationFailed.of(f"filter.{min(unknown)[:LONGEST_ID]}", f"one of {', '.join(FILTERS)}")
+    for name, value in about.items():
+        # It is kept for as long as the socket lives.
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
+            raise ValidationFailed.of(f"filter.{name}", "an id")
     return about
 
 

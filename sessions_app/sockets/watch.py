@@ -15,6 +15,7 @@ from sessions_app.live import BEAT_SECONDS
 from sessions_app.models import Session
 from taskmaster.orgs.models import ApiToken
 
+from .endings import FORBIDDEN, NORMAL, UNAUTHENTICATED
 from .pool import in_pool
 from .presence import presence
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-UNAUTHENTICATED, FORBIDDEN, NORMAL = 4401, 4403, 1000
 AT_ONCE = 500
 
 

@@ -45,6 +45,13 @@ EVENTS = {
     "default": envelope(),
 }
 
+# What `GET /events/{id}` answers.
+_ONE = {"type": "object", "properties": {"event": {"$ref": f"{_REF}Event"}}, "required": ["event"]}
+EVENT = {
+    200: OpenApiResponse({"allOf": [{"$ref": f"{_REF}Envelope"}, _ONE]}),
+    "default": envelope(),
+}
+
 # The same of `GET /events/stream`.
 FOLLOWED = [
     OpenApiParameter("Last-Event-ID", int, "header", description="The last id that was read; it wins over `after`."),

@@ -6,17 +6,22 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from taskmaster.core.errors import ValidationFailed
+from taskmaster.core.prepared import Select, Slot
+from taskmaster.events.catalogue import EVENT_TYPES
 from taskmaster.events.items import last_sequence
 from taskmaster.events.matching import UnknownTypes, matches
 from taskmaster.events.models import Event
 
-from .envelope import Reply
-from .event_schema import EVENTS, FOLLOWED, NARROWED, STREAM
+from .envelope import Reply, reply
+from .event_schema import EVENT, EVENTS, FOLLOWED, NARROWED, STREAM
 from .following import ABOUT, Follow, FollowReply
 from .paging import Order, page
 from .views import MAX_ID, ApiViewSet
 
 IN_SEQUENCE = Order("sequence", number=True)
+
+# One that has no number yet is in no list either.
+_EVENT = Select(lambda: Event.objects.filter(id=Slot("pk"), org=Slot("org"), sequence__isnull=False))
 
 
 class EventViewSet(ApiViewSet):
@@ -27,8 +32,13 @@ class EventViewSet(ApiViewSet):
         """In sequence, those after `after`; `types` narrows it to some names or patterns such as `task.*`."""
         rows = Event.objects.filter(org=self.org, sequence__gt=_after(request.GET.get("after", "0")))
         if "types" in request.GET:
-            rows = rows.filter(event_type__in=_types(request.GET["types"]))
+            rows = rows.filter(event_type__in=_types(request))
         return page(request, rows, name="events", order=IN_SEQUENCE, show=Event.public)
+
+    @extend_schema(responses=EVENT)
+    def retrieve(self, request: Request, pk: str) -> Reply:
+        """The event that was told elsewhere under this id."""
+        return reply({"event": self.find(_EVENT, pk).public()})
 
     @extend_schema(parameters=FOLLOWED, responses=STREAM)
     def stream(self, request: Request) -> FollowReply:
@@ -37,7 +47,7 @@ class EventViewSet(ApiViewSet):
         follow = Follow(
             org_id=self.token.org_id,
             token_id=self.token.pk,
-            types=_types(request.GET.get("types", "*")),
+            types=_types(request) if "types" in request.GET else EVENT_TYPES,
             about={name: _id(name, request.GET[name]) for name in ABOUT if name in request.GET},
             after=_beginning(request, newest),
             newest=newest,
@@ -68,8 +78,9 @@ def _id(field: str, raw: str) -> str:
     return raw
 
 
-def _types(raw: str) -> frozenset[str]:
+def _types(request: Request) -> frozenset[str]:
+    """Divided by commas, or given several times."""
     try:
-        return matches(raw.split(",")).types
+        return matches(",".join(request.GET.getlist("types")).split(",")).types
     except UnknownTypes as error:
         raise ValidationFailed.of("types", str(error)) from None

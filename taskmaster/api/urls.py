@@ -11,4 +11,5 @@ urlpatterns = [
     path("org", OrgViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
     path("events", EventViewSet.as_view({"get": "list"})),
     path("events/stream", EventViewSet.as_view({"get": "stream"})),
+    path("events/<str:pk>", EventViewSet.as_view({"get": "retrieve"})),
 ]

@@ -11,12 +11,19 @@ HEAD = """# Events
 
 Made by `manage.py write_docs` from the catalogue, `taskmaster/events/catalogue/`. Whatever happens in an organization
 is told by an event, which is written with the change itself and kept in the organization's log. `data` has the fields
-of its type and no others; a later version may add fields and types, so ignore those that you do not know.
+of its type and no others; a later version may add fields and types, so ignore those that you do not know. The JSON
+Schema of each type is in `/openapi.json`.
 
 ## Replay
 
 `GET /events?after=<sequence>&types=<types>` reads the log in order. Where types are named, a pattern stands for
-several: `*` for all of them, `task.*` for those that begin with `task.`.
+several: `*` for all of them, `task.*` for those that begin with `task.`. Names are divided by commas; one that means
+nothing is a `400`. A page holds `limit` events, up to 100; `after` with the last `sequence` asks for the next ones, as
+does `cursor` with `pagination.nextCursor`. An event can be read some milliseconds after its change, when it has got its
+`sequence`: they count from 1 for each organization and have no gaps. Old events are pruned where
+`TASKMASTER_RETENTION_EVENTS` says so; what is left keeps its numbers.
+
+`GET /events/{id}` is one event: the same `id` is told over REST, by the WebSocket and by webhooks.
 
 ## Streaming
 

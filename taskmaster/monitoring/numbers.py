@@ -42,7 +42,7 @@ def status_document(org: Organization) -> dict[str, Any]:
             "agentAPI": {
                 "isRunning": not process.draining,
                 "port": settings.PORT,
-                "connections": sum(row.connections for row in web),
+                "connections": process.connections_with(web),
             }
         },
     }

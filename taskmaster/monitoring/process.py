@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from django.db import close_old_connections
 from django.db.models.functions import Now
@@ -29,6 +29,10 @@ class Process:
     def uptime(self) -> int:
         """Seconds since the start."""
         return int(time.monotonic() - self.started)
+
+    def connections_with(self, servers: Iterable[WebServer]) -> int:
+        """Those of this process now, and of the others as their last heartbeats tell."""
+        return self.connections() + sum(server.connections for server in servers if server.pk != self._row.pk)
 
     def begin(self, connections: Callable[[], int]) -> None:
         """Beat from now on."""

@@ -91,7 +91,7 @@ class Draining:
     def _close_sockets(self) -> None:
         for protocol in list(self.server.connections):
             if isinstance(protocol, Socket) and protocol.state == protocol.STATE_OPEN:
-                protocol.serverClose(SERVICE_RESTART)
+                protocol.serverClose(SERVICE_RESTART, "The server restarts.")
 
     async def _end_applications(self) -> None:
         _cancel(self._late())

@@ -39,8 +39,13 @@ class Embedded:
     def start(self) -> None:
         """Take back what an earlier process left, and begin."""
         from agents_app.executor import executor, recover
+        from sessions_app.models import LiveServer
+        from taskmaster.monitoring.models import WebServer
 
         recover()
+        # Nobody else is alive: a process that was killed a moment ago has no sockets and no connections any more.
+        LiveServer.objects.all().delete()
+        WebServer.objects.all().delete()
         executor.start()
         self._threads = [
             threading.Thread(target=self._beat.start, name="celery-beat", daemon=True),

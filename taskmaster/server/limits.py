@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+# Whoever comes too many is told to come back after so long.
+COME_BACK_SECONDS = 1
+
 Headers = list[tuple[bytes, bytes]]
 ErrorBody = Callable[[int, str, str], tuple[bytes, Headers]]
 """(status, code, message) to the JSON body and the headers that go with it, such as X-Request-ID."""
@@ -71,5 +74,6 @@ def raw_answer(error_body: ErrorBody, status: int, message: str) -> bytes:
         b"Content-Length: %d" % len(body),
         b"Connection: close",
         *(name + b": " + value for name, value in extra),
+        *([b"Retry-After: %d" % COME_BACK_SECONDS] if status == 503 else []),
     ]
     return b"\r\n".join([*lines, b"", body])

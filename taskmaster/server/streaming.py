@@ -32,6 +32,8 @@ async def stream(wait: Wait, interim: Reply, send: Send, in_pool: InPool, gone: 
         heard.put_nowait(None)
 
     await send({"type": "http.response.start", "status": 200, "headers": _headers(interim)})
+    # The headers go out with the first bytes, and the first piece may be long in coming.
+    await send(_part(b": connected\n\n"))
     hub.listen(wait.live_key, live)
     hub.listen(wait.key, ended)
     try:
@@ -67,7 +69,7 @@ async def _tell(
         quiet += LOOK_SECONDS
         if quiet >= KEEP_ALIVE_SECONDS:
             quiet = 0.0
-            await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
+            await send(_part(b": keep-alive\n\n"))
     return None
 
 
@@ -76,7 +78,11 @@ def _delta(text: str, offset: int) -> dict[str, Any]:
 
 
 def _frame(name: str, data: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": b"event: %b\ndata: %b\n\n" % (name.encode(), data), "more_body": True}
+    return _part(b"event: %b\ndata: %b\n\n" % (name.encode(), data))
+
+
+def _part(body: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 def _headers(interim: Reply) -> list[tuple[bytes, bytes]]:

@@ -26,9 +26,9 @@ class Socket(WebSocketProtocol):
             raise ConnectionDeny(400, "Sec-WebSocket-Protocol is not ASCII.")
         return super().onConnect(request)
 
-    def serverClose(self, code: int | None = None) -> None:
+    def serverClose(self, code: int | None = None, reason: str = "") -> None:
         """Close with the given code; autobahn's sendClose would raise for 1009, 1011, 1012 and 1013."""
-        self.sendCloseFrame(code=code or 1000)
+        self.sendCloseFrame(code=code or 1000, reasonUtf8=reason.encode() or None)
 
     def dropConnection(self, abort: bool = False) -> None:
         """End the connection; after both have said goodbye not by a reset, which browsers take for an accident."""
@@ -93,23 +93,20 @@ class Socket(WebSocketProtocol):
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
         """Refuse the handshake."""
         # autobahn's reason for a failure of our own is the text of the exception
-        message = reason if code < 500 else "The WebSocket could not be opened."
+        message = "The WebSocket could not be opened." if code == 500 else reason
         self.sendData(raw_answer(self.factory.server_class.error_body, code, message))
 
     def application_ended(self, problem: BaseException | None) -> None:
         """Nobody reads this socket any more."""
         if self.state == self.STATE_CONNECTING:
-            self._deny(500 if problem else 403)
+            self.refuse(500 if problem else 403)
         else:
             self.serverClose(1011 if problem else 1000)
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, status: int, message: str = "The WebSocket was not accepted.") -> None:
         """Refuse the handshake with that status."""
-        self._deny(status)
-
-    def _deny(self, status: int) -> None:
         if hasattr(self, "handshake_deferred"):
-            self.handshake_deferred.errback(ConnectionDeny(status, "The WebSocket was not accepted."))
+            self.handshake_deferred.errback(ConnectionDeny(status, message))
             del self.handshake_deferred
 
 

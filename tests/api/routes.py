@@ -275,6 +275,7 @@ ROUTES = [
     Route("DELETE", "/tokens/{token}", "admin"),
     Route("GET", "/events", "read", items="events", filters=("types", "after")),
     Route("GET", "/events/stream", "read", stream=True),
+    Route("GET", "/events/{event}", "read"),
     Route("GET", "/agents", "read", items="agents", filters=("type", "status", "capability")),
     Route(
         "POST",

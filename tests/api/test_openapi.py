@@ -62,12 +62,30 @@ def test_events_are_listed_as_described(document, alice):
     assert {parameter["name"] for parameter in route["parameters"]} == {"after", "types", "limit", "offset", "cursor"}
 
 
+def test_an_event_is_shown_as_described(document, alice):
+    event = World(alice)["event"]
+    told = document["paths"]["/api/v1/events/{id}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    shown = alice.get(f"/events/{event}").json()
+    Draft202012Validator(told | {"components": document["components"]}).validate(shown)
+
+
 def test_the_stream_of_events_is_described(document):
     route = document["paths"]["/api/v1/events/stream"]["get"]
     assert list(route["responses"]["200"]["content"]) == ["text/event-stream"]
     told = {(parameter["name"], parameter["in"]) for parameter in route["parameters"]}
     queries = {(name, "query") for name in ("after", "types", "sessionId", "taskId", "workflowId")}
     assert told == {("Last-Event-ID", "header")} | queries
+
+
+def test_a_message_and_the_ways_of_getting_its_answer_are_described(document):
+    route = document["paths"]["/api/v1/sessions/{session_pk}/messages"]
+    answers = {code: set(told["content"]) for code, told in route["post"]["responses"].items()}
+    json = {"application/json"}
+    assert answers == {"200": json | {"text/event-stream"}, "202": json, "default": json}
+    names = {parameter["name"] for parameter in route["post"]["parameters"]}
+    assert names == {"session_pk", "Prefer", "Idempotency-Key"}
+    statuses = {p["name"]: p["schema"].get("enum") for p in route["get"]["parameters"]}["status"]
+    assert set(statuses) == {"queued", "processing", "completed", "failed", "cancelled"}
 
 
 @pytest.mark.parametrize("change", [{"eventType": "task.exploded"}, {"eventType": "task.failed"}, {"data": {}}])

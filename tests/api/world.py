@@ -10,6 +10,7 @@ from django.db import connection
 
 from agents_app import actions
 from agents_app.backends.base import Question
+from taskmaster.events import relay
 from tests.conftest import Person
 
 from .working import claim
@@ -91,6 +92,13 @@ class World:
         (task,) = claim(self.agent)
         about: dict[str, Any] = {"key": "call_1", "tool": "Bash", "input": {"command": "ls"}, "risk": "high"}
         return actions.ask(task, Question(**(about | fields)))
+
+    @cached_property
+    def event(self) -> str:
+        """One that has its number."""
+        assert self.agent
+        relay.drain()
+        return self.person.get("/events?types=agent.registered").json()["events"][-1]["id"]
 
     @cached_property
     def token(self) -> str:

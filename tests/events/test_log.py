@@ -166,9 +166,20 @@ def test_an_event_as_it_is_read(quiet):
     assert isinstance(event["sequence"], int)
 
 
+def test_an_event_is_read_by_its_id_by_those_whose_it_is(quiet, charlie):
+    write(quiet.org, "task.queued", "task.started")
+    relay.drain()
+    event, other = quiet.get("/events").json()["events"]
+    assert quiet.get(f"/events/{event['id']}").json()["event"] == event != other
+    for person, pk in ((charlie, event["id"]), (quiet, "evt_1")):
+        response = person.get(f"/events/{pk}")
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
 def test_what_has_no_number_yet_is_not_read(quiet):
     write(quiet.org, "task.queued")
     assert read(quiet) == []
+    assert quiet.get(f"/events/{Event.objects.get().id}").status_code == 404
     relay.drain()
     assert [kind for _, kind in read(quiet)] == ["task.queued"]
 
@@ -195,6 +206,7 @@ def test_events_are_read_after_a_sequence(quiet):
         ("workflow.step.*", ["workflow.step.failed"]),
         ("message.*", []),
         ("task.*,task.queued", ["task.queued", "task.failed"]),
+        ("task.queued&types=session.*", ["session.created", "task.queued"]),
     ],
 )
 def test_events_are_narrowed_by_names_and_patterns(quiet, types, expected):

@@ -7,6 +7,8 @@ from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
 from taskmaster.monitoring.metrics import exposition
+from taskmaster.monitoring.models import WebServer
+from taskmaster.monitoring.process import process
 from taskmaster.monitoring.tasks import sweep
 from tests.workflows_app.working import Runs, agent, step
 from workflows_app.models import StepAttempt, StepLink, TriggerDelivery, Workflow, WorkflowStep
@@ -33,6 +35,16 @@ def status_of(who):
 
 def test_the_status_counts_the_workflows_on_their_way_of_the_callers_organization(runs, alice, charlie):
     assert (status_of(alice), status_of(charlie)) == (2, 0)
+
+
+def test_the_status_counts_connections_here_as_they_are_and_elsewhere_as_they_were_told(alice, monkeypatch):
+    monkeypatch.setattr(process, "connections", lambda: 7)
+    # Our own heartbeat may be seconds old.
+    WebServer.objects.create(pk=process._row.pk, host="here", pid=1, connections=100, beat_at=Now())
+    WebServer.objects.create(host="there", pid=2, connections=5, beat_at=Now())
+    WebServer.objects.create(host="gone", pid=3, connections=50, beat_at=now() - timedelta(minutes=5))
+    middleware = alice.get("/system/status").json()["status"]["middleware"]
+    assert middleware["agentAPI"]["connections"] == 12
 
 
 def test_the_usage_counts_all_of_them_by_status(runs, alice, charlie):

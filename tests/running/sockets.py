@@ -69,10 +69,14 @@ class Socket:
 
     def close_code(self, seconds: float = 10) -> int:
         """The code with which the server closes it; what comes before stays unread."""
+        return self.ending(seconds)[0]
+
+    def ending(self, seconds: float = 10) -> tuple[int, str]:
+        """The same, and the reason that comes with it."""
         try:
             self.next(lambda frame: False, seconds)
         except ConnectionClosed as closed:
-            return closed.rcvd.code if closed.rcvd else 1006
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
         raise AssertionError("it was not closed")
 
     def close(self) -> None:

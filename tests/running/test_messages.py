@@ -73,6 +73,22 @@ def test_a_stream_tells_of_the_failure(cast: Cast) -> None:
     assert [name for name, _ in heard] == ["failed"]
     assert (heard[0][1]["status"], heard[0][1]["response"]) == ("failed", None)
     assert "told to refuse" in heard[0][1]["error"]
+    assert heard[0][1]["code"] == "agent_failed"
+
+
+def test_a_stream_begins_before_the_answer_does_and_tells_of_a_cancel(cast: Cast) -> None:
+    word, _ = cast.plan(go=cast.gate())
+    session = cast.session(cast.agent())
+    headers = {"Accept": "text/event-stream"}
+    began = time.monotonic()
+    with cast.client.stream("POST", f"/sessions/{session}/messages", json={"content": word}, headers=headers) as answer:
+        assert time.monotonic() - began < 5
+        where = answer.headers["Location"].removeprefix("/api/v1")
+        assert cast.client.post(f"{where}/cancel").status_code == 200
+        ((name, told),) = events_of(answer)
+    assert name == "failed"
+    assert (told["status"], told["response"]) == ("cancelled", None)
+    assert (told["error"], told["code"]) == ("The message was cancelled.", "invalid_state")
 
 
 def test_ten_at_once_are_answered_in_their_order_one_at_a_time(cast: Cast) -> None:
@@ -174,6 +190,7 @@ def test_a_stream_of_an_answer_that_is_there_at_once_has_it_whole(live: Live) ->
         session = client.post("/sessions", json={"agentType": "custom", "agentId": agent}).json()["session"]["id"]
         asked = {"content": "at once"}
         stream = client.post(f"/sessions/{session}/messages", json=asked, headers={"Accept": "text/event-stream"})
-    delta, completed = stream.text.strip().split("\n\n")
+    beginning, delta, completed = stream.text.strip().split("\n\n")
+    assert beginning == ": connected"
     assert delta == 'event: delta\ndata: {"content":"at once","offset":0}'
     assert completed.startswith("event: completed\n")

@@ -208,6 +208,18 @@ def test_sockets_of_a_process_that_was_killed_are_not_shown(cast: Cast) -> None:
         until(lambda: shown(cast.client, session) == (left, ["*"] if left else []), 5)
 
 
+@pytest.mark.skipif(SERVICES, reason="other processes may be alive")
+def test_embedded_nothing_of_a_process_that_was_killed_is_counted_after_the_start(cast: Cast) -> None:
+    live, session = cast.live, cast.session(cast.live.echo_agent())
+    with crowd(live, live.token, session, 3):
+        assert shown(cast.client, session) == (3, ["*"])
+        live.kill("web0")
+        live.start()
+        assert shown(cast.client, session) == (0, [])
+        status = cast.client.get("/system/status").json()["status"]
+        assert status["orchestrator"]["systemWatcher"]["processCount"] == 1
+
+
 def _is_cut(one: Socket) -> bool:
     try:
         return one.ask("ping")["type"] != "pong"

@@ -66,6 +66,18 @@ def test_nonsense_is_answered_and_the_socket_lives(talker: Socket, sent: str | b
     assert talker.ask("ping")["type"] == "pong"
 
 
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ("{}", "A frame has a type, a string; there are ping, auth, message, subscribe, unsubscribe, confirm, signal."),
+        ('{"type": "PING"}', "There is no frame of the type 'PING'; there are ping, auth,"),
+    ],
+)
+def test_a_strange_type_is_told_what_there_is(talker: Socket, sent: str, said: str) -> None:
+    talker.connection.send(sent)
+    assert talker.next()["error"].startswith(said)
+
+
 @pytest.mark.parametrize("ref", ["a", "", 7, 0, 1.5, True, {"a": [1]}])
 def test_a_ref_is_echoed_in_answers_and_errors(talker: Socket, ref: Any) -> None:
     for kind in ("ping", "nonsense"):
@@ -89,7 +101,9 @@ def test_a_ref_is_echoed_in_answers_and_errors(talker: Socket, ref: Any) -> None
         ("subscribe", {"events": ["task.*", "tasks.*"]}, "events"),
         ("subscribe", {"events": ["*"] * 101}, "events"),
         ("subscribe", {"events": ["*"], "filter": []}, "filter"),
-        ("subscribe", {"events": ["*"], "filter": {"sessionId": 7}}, "filter"),
+        ("subscribe", {"events": ["*"], "filter": {"sessionId": 7}}, "filter.sessionId"),
+        ("subscribe", {"events": ["*"], "filter": {"taskId": ""}}, "filter.taskId"),
+        ("subscribe", {"events": ["*"], "filter": {"workflowId": "x" * 65}}, "filter.workflowId"),
         ("subscribe", {"events": ["*"], "filter": {"agentId": "x"}}, "filter.agentId"),
         ("subscribe", {"events": ["*"], "since": -1}, "since"),
         ("subscribe", {"events": ["*"], "since": "1"}, "since"),

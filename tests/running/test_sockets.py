@@ -12,6 +12,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from sessions_app.sockets.endings import REASONS
 from tests.live import Live, until
 
 from .sockets import contents, new_session, new_token, opened, refused, socket
@@ -118,6 +119,22 @@ def test_a_session_that_is_not_there_or_foreign_is_closed_with_4404(live: Live, 
         assert (one.close_code(), one.unread) == (4404, [])
 
 
+def test_whoever_is_closed_is_told_why(live: Live, stranger: httpx.Client) -> None:
+    other = {"X-Org-ID": stranger.headers["X-Org-ID"]}
+    for told, name, headers, token in (
+        ("No valid token: ", None, {}, "tm_wrong"),
+        ("The token is of another organization, ", None, other, live.token),
+        ("There is no such session.", "session_nothing", {}, live.token),
+    ):
+        with socket(live, name, token, headers=headers) as one:
+            assert one.ending()[1].startswith(told)
+
+
+@pytest.mark.parametrize("reason", REASONS.values())
+def test_a_reason_fits_into_a_frame(reason: str) -> None:
+    assert len(reason.encode()) <= 123
+
+
 def test_scopes_hold(live: Live, client: httpx.Client, session: str) -> None:
     with socket(live, session, token=new_token(client, "read")) as one:
         assert one.ask("message", content="x")["code"] == "missing_scope"
@@ -132,6 +149,7 @@ def test_scopes_hold(live: Live, client: httpx.Client, session: str) -> None:
 def test_a_page_of_another_origin_is_refused_at_the_handshake(live: Live, origin: str) -> None:
     status, body = refused(live, origin=origin, subprotocols=["taskmaster.v1", f"bearer.{live.token}"])
     assert (status, body["success"], body["code"], body["data"]) == (403, False, "forbidden", None)
+    assert "TASKMASTER_ALLOWED_ORIGINS" in body["error"]
 
 
 def test_a_page_of_ours_is_let_in(live: Live) -> None:
@@ -143,6 +161,7 @@ def test_a_page_of_ours_is_let_in(live: Live) -> None:
 def test_there_is_one_address(live: Live, path: str) -> None:
     status, body = refused(live, path)
     assert (status, body["code"]) == (404, "not_found")
+    assert body["error"] == "There is no WebSocket at this path; it is at /ws."
 
 
 def test_a_crowd_that_says_who_it_is_at_once_is_let_in(live: Live, session: str) -> None:

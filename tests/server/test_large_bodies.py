@@ -101,7 +101,9 @@ def test_one_too_many_at_once_is_told_to_come_back(large: Running) -> None:
         put(third, "PUT /files/a", 2 * MB)
         assert third.answer().status == 503
         third.send(head("PUT /files/a", 2 * MB, "Expect: 100-continue"))
-        assert_refused(third.answer(), 503, "overloaded")
+        refused = third.answer()
+        assert_refused(refused, 503, "overloaded")
+        assert refused.headers["retry-after"] == "1"
         for client in (one, two):
             client.send(b"x" * 2 * MB)
             assert client.answer().json["body"] == 2 * MB

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from agents_app.models import Agent, Task
-from sessions_app.models import Message, Session
+from sessions_app.models import LiveServer, LiveSocket, Message, Session
 from taskmaster.core.clock import now
 from taskmaster.core.ids import new_id
 from taskmaster.orgs.models import Organization
@@ -148,6 +148,16 @@ def test_sessions_are_filtered(admin: Client, org: Organization, charlie: Person
     assert found(admin, SESSIONS, deleted="yes") == [second.pk]
     assert found(admin, SESSIONS, deleted="no") == [third.pk, first.pk]
     assert found(admin, SESSIONS, created="1h") == [third.pk, second.pk, first.pk]
+
+
+def test_a_session_shows_its_open_sockets(admin: Client, session: Session) -> None:
+    here = LiveServer.objects.create(host="here", pid=1, beat_at=now())
+    killed = LiveServer.objects.create(host="here", pid=2, beat_at=now() - timedelta(minutes=5))
+    for number, (server, names) in enumerate(((here, ["task.*"]), (here, ["*"]), (killed, ["agent.*"]))):
+        LiveSocket.objects.create(pk=f"sock_{number}", server=server, session=session, names=names)
+    assert "2, subscribed to *, task.*" in admin.get(detail(SESSIONS, session.pk)).text
+    LiveServer.objects.all().delete()
+    assert "subscribed to" not in admin.get(detail(SESSIONS, session.pk)).text
 
 
 def test_an_idle_session_is_shown_as_the_api_shows_it(admin: Client, session: Session) -> None:

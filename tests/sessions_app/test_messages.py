@@ -275,6 +275,8 @@ def test_messages_can_be_listed_by_status(alice, world, path):
     answer(world["agent"])
     for status, expected in (("completed", [done]), ("queued", [waiting]), ("failed", [])):
         assert [message["id"] for message in alice.get(f"{path}?status={status}").json()["messages"]] == expected
+    strange = alice.get(f"{path}?status=sleeping")
+    assert (strange.status_code, strange.json()["details"][0]["field"]) == (400, "status")
 
 
 @pytest.mark.django_db(transaction=True)

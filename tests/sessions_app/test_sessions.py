@@ -148,6 +148,12 @@ def test_sessions_are_listed_newest_first_and_by_filter(alice, charlie):
     assert listed("?status=expired") == []
 
 
+@pytest.mark.parametrize("query", ["status=sleeping", "status=", "status=active%00", "agentType=poet", "agentType="])
+def test_a_filter_that_can_find_nothing_is_refused(alice, query):
+    document = refused(alice.get(f"/sessions?{query}"), 400, "validation_failed")
+    assert document["details"][0]["field"] == query.partition("=")[0]
+
+
 def test_a_filter_by_status_agrees_with_the_status_shown(alice):
     """Also in the moment in which an idle session has not been swept yet."""
     idle, used = (alice.post("/sessions", {"agentType": "custom"}).json()["session"]["id"] for _ in range(2))

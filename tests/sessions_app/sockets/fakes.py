@@ -41,7 +41,7 @@ class FakeSink:
         self._behind = False
         self._room.set()
 
-    def serverClose(self, code):
+    def serverClose(self, code, reason=""):
         self.closed_with, self.can_send = code, False
         self._room.set()
 
