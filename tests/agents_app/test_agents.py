@@ -115,7 +115,12 @@ def test_agents_are_listed_newest_first_and_by_filter(alice, charlie, worker):
     assert listed("capability=poetry") == ([made[1]], 1)
     assert listed("status=paused") == ([made[0]], 1)
     assert listed("status=paused&capability=poetry") == ([], 0)
-    assert listed("status=nonsense") == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["type", "status"])
+def test_an_unknown_value_to_filter_by_is_a_400(alice, name):
+    document = refused(alice.get(f"/agents?{name}=nonsense"), 400, "validation_failed")
+    assert [detail["field"] for detail in document["details"]] == [name]
 
 
 def test_load_and_status_are_counted(alice, world, worker):
