@@ -1,4 +1,4 @@
-"""Work comes in, is called off, is tried again. A worker hears of it after the commit; a sweep stands behind that."""
+"""Work comes in and is called off. A worker hears of it after the commit; a sweep stands behind that."""
 
 from functools import partial
 from statistics import median
@@ -83,18 +83,6 @@ def cancel(task: Task) -> Task:
     record(task.org_id, ("task.cancelled", task.news()))
     notify("task.cancelled", task)
     hub.send_on_commit(f"cancel:{task.pk}")
-    return task
-
-
-@transaction.atomic
-def retry(task: Task) -> Task:
-    """Queue a failed or cancelled task again, with its attempts counted on. Raises InvalidState for any other."""
-    fresh: dict[str, Any] = {"result": None, "error": None, "error_code": "", "progress": 0, "lost": 0, "failures": 0}
-    fresh |= {"started_at": None, "finished_at": None, "not_before": None, "waits_for": "", "assigned_at": now()}
-    ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
-    task.move_to(Task.QUEUED, where=ended, **fresh)
-    record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    wake(task.agent)
     return task
 
 

@@ -12,7 +12,7 @@ from taskmaster.core.clock import iso
 from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.subscriptions import session_limits
 
-from . import dispatch, fleet, registry, retiring, routing, spending
+from . import dispatch, fleet, registry, retiring, retrying, routing, spending
 from .filters import insist_known, narrowed
 from .models import AGENT_TYPES, Agent, LogLine, Task
 from .serializers import AgentIn, AgentPatch, RoutedTaskIn, TaskIn
@@ -168,7 +168,7 @@ class TaskViewSet(ApiViewSet):
     def retry(self, request: Request, pk: str) -> Reply:
         """Try a failed or cancelled one again."""
         optional_body(request._request)
-        return reply({"task": dispatch.retry(self._task(pk)).public()})
+        return reply({"task": retrying.retry(self._task(pk)).public()})
 
     def log(self, request: Request, pk: str) -> Reply:
         """What it said while it ran, oldest first."""
