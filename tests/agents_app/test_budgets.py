@@ -92,6 +92,7 @@ def test_a_message_waits_like_any_task(alice, world, session):
     assert claim(world["agent"]) == []
     shown = alice.get(f"/sessions/{session}/messages/{said}").json()["message"]
     assert (shown["status"], shown["error"]) == ("queued", None)
+    assert [action["messageId"] for action in alice.get("/actions").json()["actions"]] == [said]
     confirm(alice)
     answer(world["agent"], "hi")
     assert alice.get(f"/sessions/{session}/messages/{said}").json()["message"]["response"]["content"] == "hi"
@@ -112,6 +113,17 @@ def test_confirmed_the_budget_grows_by_itself_or_to_what_was_typed(alice, world,
     assert confirm(alice, updatedInput={"tokenBudget": 1000}).status_code == 200
     assert budget_of(alice, session) == 1000
     assert len(claim(world["agent"])) == 1
+
+
+@pytest.mark.parametrize("wrong", [0, -5, 1.5, "1000", True, []])
+def test_a_new_size_that_is_none_is_refused_and_decides_nothing(alice, world, session, wrong):
+    world.submit(sessionId=session)
+    answer(world["agent"], tokens_used=12)
+    world.submit(sessionId=session)
+    claim(world["agent"])
+    refused = confirm(alice, updatedInput={"tokenBudget": wrong})
+    assert (refused.status_code, refused.json()["details"][0]["field"]) == (400, "updatedInput.tokenBudget")
+    assert (Action.objects.get().status, budget_of(alice, session)) == ("pending", 10)
 
 
 def test_denied_its_work_fails_with_the_reason(alice, org, world, session):
