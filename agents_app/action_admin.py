@@ -19,7 +19,10 @@ from .diff_display import coloured
 from .models import KINDS, RISKS, Action, Task
 
 ABOUT = ("id", "org", "kind", "tool", "risk", "status")
-ASKED = ("task_link", "session_link", "message_link", as_json("input"), "changes", "created_at", "expires_at")
+ASKED = (
+    *("task_link", "session_link", "message_link", "workflow_link"),
+    *(as_json("input"), "changes", "created_at", "expires_at"),
+)
 DECIDED = ("decided_at", "decided_by", "reason", as_json("updated_input"), "always_allow", "on_deny")
 SHOWN_OF_A_TASK = 50
 
@@ -140,6 +143,11 @@ class ActionAdmin(ReadOnlyAdmin):
     def message_link(self, action: Action) -> str:
         """The message that it answers."""
         return link("sessions_app_message", action.message_id)
+
+    @admin.display(description="workflow")
+    def workflow_link(self, action: Action) -> str:
+        """The workflow that waits for it."""
+        return link("workflows_app_workflow", action.workflow_id)
 
 
 def _name(request: HttpRequest) -> str:
