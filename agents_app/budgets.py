@@ -92,8 +92,7 @@ def _question(task: Task, budget: Budget) -> Action:
     session = task.session_id if budget.scope == "session" else None
     about = {"org_id": task.org_id, "kind": "budget", "tool": "token_budget", "subject": budget.subject}
     message = task.origin_id if task.origin == "message" else None
-    about |= {"session_id": session, "task_id": task.pk, "message_id": message}
-    action = Action(**about, input=asked, risk="low")
+    action = Action(**about, session_id=session, task_id=task.pk, message_id=message, input=asked, risk="low")
     try:
         with transaction.atomic():
             action.save(force_insert=True)

@@ -100,7 +100,8 @@ def take_back() -> None:
 def time_out() -> None:
     """The sweep: what a runner works on for longer than the task's `timeout` fails, as it does with workers of ours."""
     held = leases.held().filter(worker_id=BACKEND)
-    late = [pk for pk, *began in held.values_list("pk", "started_at", "timeout") if _is_over(*began)]
+    running = held.values_list("pk", "started_at", "timeout")
+    late = [pk for pk, began, timeout in running if _is_over(began, timeout)]
     for task in held.filter(pk__in=late[:200]):
         # Somebody may have begun it anew since.
         if _is_over(task.started_at, task.timeout):

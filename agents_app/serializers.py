@@ -18,7 +18,7 @@ class AgentIn(serializers.Serializer[Any]):
     backend = Choice(CHOICES)
     capabilities = Texts(required=False)
     maxConcurrentTasks = Whole(required=False, min_value=1, max_value=1000, source="max_concurrent_tasks")
-    defaultDuration = Whole(required=False, min_value=0, max_value=86_400_000, source="default_duration")
+    defaultDuration = Whole(required=False, min_value=1, max_value=86_400_000, source="default_duration")
     config = FreeForm(required=False)
 
 
