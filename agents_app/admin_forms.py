@@ -44,7 +44,7 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     capabilities = Lines(required=False, help_text="One a line.")
     max_concurrent_tasks = forms.IntegerField(min_value=1, max_value=1000)
     default_duration = forms.IntegerField(
-        min_value=0,
+        min_value=1,
         max_value=86_400_000,
         help_text="Milliseconds: what a task is estimated at until there is a history.",
     )

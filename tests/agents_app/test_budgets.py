@@ -50,6 +50,9 @@ def test_tokens_and_time_are_summed_for_agent_session_and_organization(alice, or
         for subject in ({"org_id": org.pk}, {"agent_id": world["agent"]}, {"session_id": world["session"]}):
             used = spending.used(**subject)
             assert (used.tokens, used.attempts) == (7, 2)
+        assert alice.get("/org/usage").json()["usage"]["byAgent"] == [
+            {"agentId": world["agent"], "name": "echo", **used.public()}
+        ]
     assert (Spending.objects.count(), Account.objects.count()) == (0, 3)
     usage = alice.get("/org/usage").json()["usage"]
     assert (usage["tokensUsed"], usage["attempts"], usage["tokenBudget"]) == (7, 2, None)
