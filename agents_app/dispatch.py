@@ -15,6 +15,7 @@ from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
+from . import spending
 from .models import PRIORITIES, Agent, Task
 
 HISTORY = 9
@@ -77,7 +78,11 @@ def wake_all() -> None:
 @transaction.atomic
 def cancel(task: Task) -> Task:
     """Call a task off; what runs is stopped within a second. Raises InvalidState where it has ended."""
-    task.move_to(Task.CANCELLED, finished_at=now(), lease="")
+    over: dict[str, Any] = {"finished_at": now(), "lease": ""}
+    if not task.try_move(Task.CANCELLED, where={"lease": ""}, **over):
+        # Somebody works on it: what it has taken until now was used as well.
+        task.move_to(Task.CANCELLED, **over)
+        spending.spend(task, 0)
     if task.asked:
         notify("task.over", task)
     record(task.org_id, ("task.cancelled", task.news()))

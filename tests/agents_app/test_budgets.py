@@ -1,10 +1,13 @@
 """What is used is counted; a budget that is used up makes work wait, and asks."""
 
+from datetime import timedelta
+
 import pytest
 
 from agents_app import budgets, leases, spending
 from agents_app.models import Account, Action, Spending, Task
 from agents_app.org_limits import org_limits
+from taskmaster.core.clock import now
 from tests.api.racing import at_once
 from tests.api.working import answer, claim, told
 from tests.api.world import World
@@ -64,6 +67,18 @@ def test_a_failed_attempt_counts_too(org, world):
     (task,) = claim(world["agent"])
     leases.give_back(task, after=None, error="busy", tokens=5)
     assert spending.used(org_id=org.pk).tokens == 5
+
+
+def test_the_time_of_a_task_that_is_cancelled_while_it_runs_counts_too(alice, org, world):
+    waiting, running = world.submit(), world.submit()
+    alice.post(f"/tasks/{waiting}/cancel")
+    assert spending.used(org_id=org.pk).attempts == 0
+    claim(world["agent"])
+    Task.objects.filter(pk=running).update(started_at=now() - timedelta(seconds=3))
+    alice.post(f"/tasks/{running}/cancel")
+    used = spending.used(agent_id=world["agent"])
+    assert (used.attempts, used.tokens) == (1, 0)
+    assert 3_000 <= used.milliseconds < 6_000
 
 
 @pytest.mark.django_db(transaction=True)
