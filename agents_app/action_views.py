@@ -7,11 +7,12 @@ from rest_framework.request import Request
 from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import page
 from taskmaster.api.views import ApiViewSet
-from taskmaster.core.errors import NotFound, ValidationFailed
+from taskmaster.core.errors import NotFound
 from taskmaster.core.prepared import Select, Slot
 from taskmaster.orgs.models import ApiToken
 
 from . import actions
+from .filters import insist_known, narrowed
 from .models import KINDS, Action
 from .serializers import ConfirmIn
 
@@ -27,13 +28,9 @@ class ActionViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Reply:
         """Newest first; `status`, `kind`, `sessionId` and `taskId` narrow it."""
-        for name, allowed in CHOICES.items():
-            if name in request.GET and request.GET[name] not in allowed:
-                raise ValidationFailed.of(name, f"one of {', '.join(allowed)}")
-        narrowed = {
-            field: request.GET[name].replace("\0", "") for name, field in FILTERS.items() if name in request.GET
-        }
-        return page(request, Action.objects.filter(org=self.org, **narrowed), name="actions", show=Action.public)
+        insist_known(request, CHOICES)
+        found = Action.objects.filter(org=self.org, **narrowed(request, FILTERS))
+        return page(request, found, name="actions", show=Action.public)
 
     def retrieve(self, request: Request, pk: str) -> Reply:
         """One action."""

@@ -1,6 +1,6 @@
 """Asking a person, and what becomes of the answer: the first decision wins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,8 @@ from .models import Action, Task
 
 # Who acts on a decision besides whoever waits for it, by the action's kind.
 DECIDED: dict[str, Callable[[Action], None]] = {"budget": budgets.decided}
+# What a confirmation may say, by the action's kind; of all others anything.
+CHECKED: dict[str, Callable[[Mapping[str, Any]], None]] = {"budget": budgets.check}
 NOBODY = "Nobody decided in time."
 
 
@@ -91,7 +93,12 @@ def decision_of(action_id: str) -> Decision | None:
 
 
 def decide(action: Action, verdict: Verdict) -> Action:
-    """Decide it. The same decision again changes nothing; the opposite, or one that is late, raises InvalidState."""
+    """Decide it. The same decision again changes nothing; the opposite, or one that is late, raises InvalidState.
+
+    Raises ValidationFailed for an updated input that the action's kind cannot take.
+    """
+    if verdict.confirmed and verdict.updated_input and action.kind in CHECKED:
+        CHECKED[action.kind](verdict.updated_input)
     if action.expires_at and action.expires_at <= now():
         with transaction.atomic():
             _expire([action], NOBODY)

@@ -1,21 +1,22 @@
-"""Agents, tasks and workers in the admin. An agent's configuration holds credentials, so it goes in and never out."""
+"""Agents and tasks in the admin. An agent's configuration holds credentials, so it goes in and never out."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
 
+from taskmaster.core.clock import iso
 from taskmaster.events.admin import NOTHING, MadeWithin, ReadOnlyAdmin, as_json, link, link_to_list, one_of
 from taskmaster.orgs.list_filters import Deleted
 from taskmaster.orgs.operator_admin import OperatorAdmin
 
-from . import credential_admin, registry, retiring  # noqa: F401
+from . import credential_admin, fleet, process_admin, registry, retiring, runners  # noqa: F401
 from .action_admin import actions_of
 from .admin_forms import AgentForm
 from .log_admin import log_of
-from .models import Agent, Task, Worker
+from .models import Agent, Task
 from .usage_admin import usage_of
 
 
@@ -25,10 +26,10 @@ class AgentAdmin(OperatorAdmin):
 
     form = AgentForm
     readonly_fields = (
-        *("id", "org", "type", "status", "reason", "failures", "retry_at"),
+        *("id", "org", "type", "running", "heard_of", "status", "reason", "failures", "retry_at"),
         *("tasks", "used", "created_at", "deleted_at"),
     )
-    list_display = ("name", "org", "type", "backend", "status", "max_concurrent_tasks", "created_at", "id")
+    list_display = ("name", "org", "type", "backend", "state", "max_concurrent_tasks", "created_at", "id")
     list_filter = (
         "status",
         "type",
@@ -56,7 +57,7 @@ class AgentAdmin(OperatorAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> list[Any]:
         """The form, and around it what does not change."""
-        common = ["id", "org", "type", "name", "backend", "max_concurrent_tasks"]
+        common = ["id", "org", "type", "name", "backend", "max_concurrent_tasks", "default_duration"]
         if self.has_change_permission(request, obj):
             common += ["capabilities", "new_configuration"]
         else:
@@ -69,6 +70,22 @@ class AgentAdmin(OperatorAdmin):
         if "config" in changes:
             obj.config = changes["config"]
         registry.change(obj, changes)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, agent: Agent) -> str:
+        """What was decided of it, or that it is out of service."""
+        return "deleted" if agent.deleted_at else agent.status
+
+    @admin.display(description="running")
+    def running(self, agent: Agent) -> str:
+        """How many of its tasks run, of how many may."""
+        return f"{fleet.running_counts([agent]).get(agent.pk, 0)} of {agent.max_concurrent_tasks}"
+
+    @admin.display(description="heard of")
+    def heard_of(self, agent: Agent) -> str:
+        """When its runner, or for an agent of ours a worker, was last heard of."""
+        last = iso(fleet.last_heartbeat(agent)) or "never"
+        return f"{last}: offline" if agent.backend == runners.BACKEND and not runners.is_present(agent) else last
 
     @admin.display(description="tasks")
     def tasks(self, agent: Agent) -> str:
@@ -106,7 +123,7 @@ class TaskAdmin(ReadOnlyAdmin):
     """Tasks. `lease` is not shown: whoever knows it can end the task."""
 
     fields = readonly_fields = (
-        *("id", "org", "agent", "session", "message", "workflow_id", "type", "description"),
+        *("id", "org", "agent", "session", "message", "workflow", "type", "description"),
         *(as_json("requirements"), as_json("context"), "priority_word", "timeout", "status", "progress"),
         *(as_json("result"), "error", "error_code", "backend", "model", "tokens_used", "truncated"),
         *("attempts", "lost", "failures", "worker_id", "lease_expires_at", "not_before"),
@@ -157,6 +174,11 @@ class TaskAdmin(ReadOnlyAdmin):
         """The message it answers."""
         return link("sessions_app_message", task.origin_id if task.origin == "message" else None)
 
+    @admin.display(description="workflow")
+    def workflow(self, task: Task) -> str:
+        """The workflow that it is a step of."""
+        return link("workflows_app_workflow", task.workflow_id)
+
     @admin.display(description="asked")
     def asked_for(self, task: Task) -> str:
         """The actions that it waits or waited for."""
@@ -166,28 +188,3 @@ class TaskAdmin(ReadOnlyAdmin):
     def log(self, task: Task) -> str:
         """The end of what it said."""
         return log_of(task)
-
-
-class ProcessAdmin(ReadOnlyAdmin):
-    """Processes, each as it was at its last heartbeat."""
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
-        """With whether each beat a moment ago, by the database's clock."""
-        alive = ExpressionWrapper(Q(pk__in=self.model.live().values("pk")), output_field=BooleanField())
-        processes: QuerySet[Any] = super().get_queryset(request).annotate(alive=alive)
-        return processes
-
-    @admin.display(boolean=True, description="live")
-    def live(self, process: Any) -> bool:
-        """Whether it beat a moment ago."""
-        return bool(process.alive)
-
-
-@admin.register(Worker)
-class WorkerAdmin(ProcessAdmin):
-    """The processes that run agents."""
-
-    fields = readonly_fields = ("id", "host", "pid", "live", "running", as_json("unready"), "started_at", "beat_at")
-    list_display = ("id", "host", "pid", "live", "running", "started_at", "beat_at")
-    searched = {"worker": "pk"}
-    search_help_text = "A worker's id."

@@ -43,6 +43,11 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
     backend = forms.ChoiceField(choices=[(name, name) for name in registry.CHOICES])
     capabilities = Lines(required=False, help_text="One a line.")
     max_concurrent_tasks = forms.IntegerField(min_value=1, max_value=1000)
+    default_duration = forms.IntegerField(
+        min_value=1,
+        max_value=86_400_000,
+        help_text="Milliseconds: what a task is estimated at until there is a history.",
+    )
     new_configuration = forms.CharField(
         required=False,
         widget=UnseenTextarea,

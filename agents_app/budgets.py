@@ -3,7 +3,7 @@
 A budget is looked at before a task starts, so what runs at that moment may still go over it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from taskmaster.core.clock import now
+from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
@@ -90,7 +91,8 @@ def _question(task: Task, budget: Budget) -> Action:
     asked = {"scope": budget.scope, "tokenBudget": budget.tokens, "tokensUsed": budget.used()}
     session = task.session_id if budget.scope == "session" else None
     about = {"org_id": task.org_id, "kind": "budget", "tool": "token_budget", "subject": budget.subject}
-    action = Action(**about, session_id=session, task_id=task.pk, input=asked, risk="low")
+    message = task.origin_id if task.origin == "message" else None
+    action = Action(**about, session_id=session, task_id=task.pk, message_id=message, input=asked, risk="low")
     try:
         with transaction.atomic():
             action.save(force_insert=True)
@@ -101,12 +103,19 @@ def _question(task: Task, budget: Budget) -> Action:
     return action
 
 
+def check(updated: Mapping[str, Any]) -> None:
+    """Refuse a new size that is none: taken for no size at all, the budget would grow to another than was meant."""
+    tokens = updated.get("tokenBudget")
+    if tokens is not None and (type(tokens) is not int or tokens < 1):
+        raise ValidationFailed.of("updatedInput.tokenBudget", "must be a whole number of at least 1")
+
+
 def decided(action: Action) -> None:
     """Confirmed: the budget grows, to what was typed or by as much as it was, and work goes on. Denied: it fails."""
     if action.status == Action.CONFIRMED:
         typed = (action.updated_input or {}).get("tokenBudget")
         asked = action.input
-        fresh = typed if type(typed) is int and typed > 0 else asked["tokensUsed"] + asked["tokenBudget"]
+        fresh = typed or asked["tokensUsed"] + asked["tokenBudget"]
         _raise_to(action, fresh)
         release(action.subject)
         return

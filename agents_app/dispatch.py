@@ -1,4 +1,4 @@
-"""Work comes in, is called off, is tried again. A worker hears of it after the commit; a sweep stands behind that."""
+"""Work comes in and is called off. A worker hears of it after the commit; a sweep stands behind that."""
 
 from functools import partial
 from statistics import median
@@ -9,13 +9,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from taskmaster.core.clock import now
-from taskmaster.core.errors import InvalidState, NotFound
 from taskmaster.core.prepared import Select, Slot, insert
 from taskmaster.core.queue import enqueue
-from taskmaster.core.subscriptions import notify, session_limits
+from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
 
+from . import spending
 from .models import PRIORITIES, Agent, Task
 
 HISTORY = 9
@@ -78,38 +78,17 @@ def wake_all() -> None:
 @transaction.atomic
 def cancel(task: Task) -> Task:
     """Call a task off; what runs is stopped within a second. Raises InvalidState where it has ended."""
-    task.move_to(Task.CANCELLED, finished_at=now(), lease="")
+    over: dict[str, Any] = {"finished_at": now(), "lease": ""}
+    if not task.try_move(Task.CANCELLED, where={"lease": ""}, **over):
+        # Somebody works on it: what it has taken until now was used as well.
+        task.move_to(Task.CANCELLED, **over)
+        spending.spend(task, 0)
     if task.asked:
         notify("task.over", task)
     record(task.org_id, ("task.cancelled", task.news()))
     notify("task.cancelled", task)
     hub.send_on_commit(f"cancel:{task.pk}")
     return task
-
-
-@transaction.atomic
-def retry(task: Task) -> Task:
-    """Queue a failed or cancelled task again, with its attempts counted on.
-
-    Raises InvalidState for any other, where its session is gone or closed, and where the agent it was for is gone.
-    """
-    if task.pinned and task.agent.deleted_at:
-        raise InvalidState("The task's agent is gone.", details=[{"field": "agentId", "message": "gone"}])
-    fresh: dict[str, Any] = {"result": None, "error": None, "error_code": "", "progress": 0, "lost": 0, "failures": 0}
-    fresh |= {"started_at": None, "finished_at": None, "not_before": None, "waits_for": "", "assigned_at": now()}
-    ended = {"status__in": (Task.FAILED, Task.CANCELLED), "origin": "task"}
-    task.move_to(Task.QUEUED, where=ended, **fresh, **_limits_now(task))
-    record(task.org_id, ("task.queued", task.news(priority=task.priority_name)))
-    wake(task.agent)
-    return task
-
-
-def _limits_now(task: Task) -> dict[str, int | None]:
-    """Its session's, which may have changed; in a session that is gone or closed nothing begins any more."""
-    try:
-        return session_limits(task.org_id, task.session_id) if task.session_id else {}
-    except NotFound as gone:
-        raise InvalidState("The task's session is gone.", details=[{"field": "sessionId", "message": "gone"}]) from gone
 
 
 def estimated_duration(agent: Agent, type: str) -> int:

@@ -16,6 +16,7 @@ from .models import Agent, Task, Worker
 from .registry import Resolved
 
 FRESH_SECONDS = 1.0
+STATUSES = ("active", "busy", "paused", "offline", "error")
 _RUNNING = Select(
     lambda: (
         Task.objects.filter(agent=Slot("agent")).exclude(lease="").order_by("id").only("type", "started_at", "progress")

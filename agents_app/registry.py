@@ -163,7 +163,15 @@ def check_config(backend: str, config: dict[str, Any]) -> None:
     needed = backend in NEEDS_CONFIG or (backend in BACKENDS and backend in FALLBACKS and "apiKey" in config)
     why = BACKENDS[backend].unready(config) if needed else None
     if why and why.for_good:
-        raise ValidationFailed.of("config", why.reason)
+        raise _refusal(why.reason)
+
+
+def _refusal(reason: str) -> ValidationFailed:
+    """What a backend says of a configuration, at the member that it names."""
+    member, _, problem = reason.partition(" ")
+    return (
+        ValidationFailed.of(member, problem) if member.startswith("config.") else ValidationFailed.of("config", reason)
+    )
 
 
 def _check_url(url: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -93,8 +93,24 @@ def waiting(agents: Iterable[str]) -> set[str]:
 def take_back() -> None:
     """The sweep: what the agents hold whose runners have all gone away goes back at once, before its leases run out."""
     gone = Q(agent__last_heartbeat__lt=now() - timedelta(seconds=GONE_SECONDS))
-    for task in leases.held().filter(gone, agent__backend=BACKEND)[:200]:
+    for task in leases.held().filter(gone, worker_id=BACKEND)[:200]:
         leases.lose(task, overdue=False)
+
+
+def time_out() -> None:
+    """The sweep: what a runner works on for longer than the task's `timeout` fails, as it does with workers of ours."""
+    held = leases.held().filter(worker_id=BACKEND)
+    running = held.values_list("pk", "started_at", "timeout")
+    late = [pk for pk, began, timeout in running if _is_over(began, timeout)]
+    for task in held.filter(pk__in=late[:200]):
+        # Somebody may have begun it anew since.
+        if _is_over(task.started_at, task.timeout):
+            reason = f"The agent did not finish within {task.timeout} ms."
+            leases.fail(task, error=reason, code="timeout", backend=BACKEND)
+
+
+def _is_over(began: datetime | None, timeout: int) -> bool:
+    return began is not None and began + timedelta(milliseconds=timeout) < now()
 
 
 def held(task: Task, token: str) -> Task:

@@ -11,13 +11,14 @@ from .registry import CHOICES
 
 
 class AgentIn(serializers.Serializer[Any]):
-    """A new agent."""
+    """A new agent. `defaultDuration`, in milliseconds, is what its tasks are estimated at until there is a history."""
 
     name = Text(max_length=200)
     type = Choice(AGENT_TYPES)
     backend = Choice(CHOICES)
     capabilities = Texts(required=False)
     maxConcurrentTasks = Whole(required=False, min_value=1, max_value=1000, source="max_concurrent_tasks")
+    defaultDuration = Whole(required=False, min_value=1, max_value=86_400_000, source="default_duration")
     config = FreeForm(required=False)
 
 

@@ -38,6 +38,10 @@ class Usage:
     tokens: int = 0
     milliseconds: int = 0
 
+    def plus(self, attempts: int, tokens: int, milliseconds: int) -> "Usage":
+        """With so much more."""
+        return Usage(self.attempts + attempts, self.tokens + tokens, self.milliseconds + milliseconds)
+
     def public(self) -> dict[str, int]:
         """As the API shows it."""
         return {"tokensUsed": self.tokens, "duration": self.milliseconds, "attempts": self.attempts}
@@ -58,19 +62,24 @@ def used(**subject: str) -> Usage:
         attempts=Count("*"), tokens=Sum("tokens", default=0), milliseconds=Sum("milliseconds", default=0)
     )
     sums = Account.objects.filter(pk=pk).first() or Account(subject=pk)
-    return Usage(
-        sums.attempts + lines["attempts"], sums.tokens + lines["tokens"], sums.milliseconds + lines["milliseconds"]
-    )
+    return Usage(**lines).plus(sums.attempts, sums.tokens, sums.milliseconds)
 
 
 def by_agent(org_id: str) -> list[dict[str, Any]]:
-    """What each of the organization's agents has used until a moment ago, the dearest first."""
+    """What each of the organization's agents has used until now, the dearest first."""
     names = dict(Agent.objects.filter(org=org_id).values_list("pk", "name"))
-    accounts = Account.objects.filter(subject__in=names).order_by("-tokens", "subject")
-    return [
-        {"agentId": a.subject, "name": names[a.subject]} | Usage(a.attempts, a.tokens, a.milliseconds).public()
-        for a in accounts
-    ]
+    # The lines first, as in `used`.
+    spent = {agent: Usage(*sums) for agent, *sums in _lines_by_agent(org_id)}
+    for a in Account.objects.filter(subject__in=names):
+        spent[a.subject] = spent.get(a.subject, Usage()).plus(a.attempts, a.tokens, a.milliseconds)
+    dearest = sorted(spent, key=lambda agent: (-spent[agent].tokens, agent))
+    return [{"agentId": agent, "name": names[agent]} | spent[agent].public() for agent in dearest if agent in names]
+
+
+def _lines_by_agent(org_id: str) -> Any:
+    lines = Spending.objects.filter(org_id=org_id).order_by().values("agent_id")
+    sums = lines.annotate(attempts=Count("*"), used=Sum("tokens"), ran=Sum("milliseconds"))
+    return sums.values_list("agent_id", "attempts", "used", "ran")
 
 
 def fold() -> int:

@@ -14,9 +14,10 @@ def work(agent_id: str) -> None:
 
 @shared_task(name="agents.sweep")
 def sweep() -> None:
-    """Behind every wake-up: take back what was lost, and wake every agent that has work."""
+    """Behind every wake-up: take back what was lost, end what takes too long, and wake every agent that has work."""
     leases.reap()
     runners.take_back()
+    runners.time_out()
     dispatch.wake_all()
 
 

@@ -9,12 +9,12 @@ from taskmaster.api.envelope import Reply, reply
 from taskmaster.api.paging import Order, page
 from taskmaster.api.views import ApiViewSet, optional_body
 from taskmaster.core.clock import iso
-from taskmaster.core.errors import ValidationFailed
 from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.subscriptions import session_limits
 
-from . import dispatch, fleet, registry, retiring, routing, spending
-from .models import Agent, LogLine, Task
+from . import dispatch, fleet, registry, retiring, retrying, routing, spending
+from .filters import insist_known, narrowed
+from .models import AGENT_TYPES, Agent, LogLine, Task
 from .serializers import AgentIn, AgentPatch, RoutedTaskIn, TaskIn
 
 TASK_FILTERS = {
@@ -24,8 +24,8 @@ TASK_FILTERS = {
     "sessionId": "session_id",
     "type": "type",
 }
-TASK_STATUSES = (*Task.UNFINISHED, *Task.FINISHED)
-
+TASK_CHOICES = {"status": (*Task.UNFINISHED, *Task.FINISHED)}
+AGENT_CHOICES = {"type": AGENT_TYPES, "status": fleet.STATUSES}
 
 OLDEST_LINE_FIRST = Order("id", number=True)
 
@@ -58,9 +58,8 @@ class AgentViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Reply:
         """Newest first; `type`, `status` and `capability` narrow it."""
-        agents = agents_of(self)
-        if "type" in request.GET:
-            agents = agents.filter(type=request.GET["type"].replace("\0", ""))
+        insist_known(request, AGENT_CHOICES)
+        agents = agents_of(self).filter(**narrowed(request, {"type": "type"}))
         running = fleet.running_counts(agents)
         wanted = matching(request, agents, running)
         rows = agents if wanted is None else agents.filter(pk__in=wanted)
@@ -145,12 +144,9 @@ class TaskViewSet(ApiViewSet):
 
     def list(self, request: Request) -> Reply:
         """Newest first; `status`, `agentId`, `workflowId`, `sessionId` and `type` narrow it."""
-        if "status" in request.GET and request.GET["status"] not in TASK_STATUSES:
-            raise ValidationFailed.of("status", f"one of {', '.join(TASK_STATUSES)}")
-        narrowed = {
-            field: request.GET[name].replace("\0", "") for name, field in TASK_FILTERS.items() if name in request.GET
-        }
-        return page(request, Task.objects.filter(org=self.org, **narrowed), name="tasks", show=Task.public)
+        insist_known(request, TASK_CHOICES)
+        tasks = Task.objects.filter(org=self.org, **narrowed(request, TASK_FILTERS))
+        return page(request, tasks, name="tasks", show=Task.public)
 
     def create(self, request: Request) -> Reply:
         """Queue a task at the least loaded agent that fits."""
@@ -172,7 +168,7 @@ class TaskViewSet(ApiViewSet):
     def retry(self, request: Request, pk: str) -> Reply:
         """Try a failed or cancelled one again."""
         optional_body(request._request)
-        return reply({"task": dispatch.retry(self._task(pk)).public()})
+        return reply({"task": retrying.retry(self._task(pk)).public()})
 
     def log(self, request: Request, pk: str) -> Reply:
         """What it said while it ran, oldest first."""

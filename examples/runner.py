@@ -7,8 +7,10 @@ The token needs the scope `agents`, the agent the backend `runner`. This one cou
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 URL, ORG, TOKEN, AGENT = (os.environ[name] for name in ("TM_URL", "TM_ORG", "TM_TOKEN", "TM_AGENT"))
@@ -40,19 +42,31 @@ def work(task: dict[str, Any], token: str) -> dict[str, Any]:
     return {"content": f"{len(words)} words", "words": len(words)}
 
 
+def report(task: dict[str, Any], token: str) -> None:
+    """Do it, and tell how it ended."""
+    try:
+        result = work(task, token)
+    except Lost:
+        return
+    except Exception as error:
+        post(f"/tasks/{task['id']}/fail", {"leaseToken": token, "error": repr(error), "retryable": True})
+    else:
+        post(f"/tasks/{task['id']}/complete", {"leaseToken": token, "result": result})
+
+
 def main() -> None:
     """Lease, work, report, for ever."""
     while True:
-        leased = post(f"/agents/{AGENT}/lease", {"wait": 30_000})
-        task, token = leased["task"], leased["leaseToken"]
-        if task is None:
-            continue
         try:
-            post(f"/tasks/{task['id']}/complete", {"leaseToken": token, "result": work(task, token)})
-        except Lost:
-            continue
-        except Exception as error:
-            post(f"/tasks/{task['id']}/fail", {"leaseToken": token, "error": repr(error), "retryable": True})
+            leased = post(f"/agents/{AGENT}/lease", {"wait": 30_000})
+            if leased["task"]:
+                with suppress(Lost):
+                    report(leased["task"], leased["leaseToken"])
+        except OSError as error:
+            # The server is there again soon, and gives the task to somebody; what it refuses it would refuse again.
+            if getattr(error, "code", 503) in (400, 401, 403, 404):
+                raise
+            time.sleep(1)
 
 
 if __name__ == "__main__":

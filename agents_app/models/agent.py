@@ -64,4 +64,5 @@ class Agent(models.Model):
             "backend": self.backend,
             "capabilities": self.capabilities,
             "maxConcurrentTasks": self.max_concurrent_tasks,
+            "defaultDuration": self.default_duration,
         }

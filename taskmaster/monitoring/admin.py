@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from agents_app.admin import ProcessAdmin
+from agents_app.process_admin import ProcessAdmin
 
 from .models import WebServer
 

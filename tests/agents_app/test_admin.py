@@ -64,6 +64,7 @@ def changed(client: Client, agent: Agent, **fields: Any) -> Any:
         "name": agent.name,
         "backend": agent.backend,
         "max_concurrent_tasks": agent.max_concurrent_tasks,
+        "default_duration": agent.default_duration,
         "capabilities": "\n".join(agent.capabilities),
         "new_configuration": "",
     }
@@ -164,7 +165,8 @@ def test_a_configuration_is_not_even_read_to_show_an_agent(admin: Client, agent:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE agents_app_agent SET config = 'sealed with a lost key'")
     for path in (AGENTS, detail(AGENTS, agent.pk), TASKS, detail(TASKS, done.pk)):
-        assert not [sql for sql in queries(admin, path) if '"config"' in sql or '"lease"' in sql], path
+        read = [sql.partition(" FROM ")[0] for sql in queries(admin, path)]
+        assert not [columns for columns in read if '"config"' in columns or '"lease"' in columns], path
 
 
 def test_a_configuration_whose_key_is_lost_can_be_replaced(admin: Client, agent: Agent) -> None:

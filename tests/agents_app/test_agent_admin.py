@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from agents_app import leases, retiring, spending
-from agents_app.models import Agent, Task
+from agents_app.models import Action, Agent, Task
 from taskmaster.core.clock import now
 from tests.admin import act, detail, queries, staff
 from tests.api.working import answer, claim, told
@@ -98,3 +98,37 @@ def test_the_lists_do_not_count_what_was_used(admin: Client, world: World) -> No
     assert world.agent
     for path in (AGENTS, ORGS, ORGS + "add/"):
         assert not [sql for sql in queries(admin, path) if "spending" in sql or "agents_app_account" in sql]
+
+
+def page_of(admin: Client, pk: str) -> str:
+    return admin.get(detail(AGENTS, pk)).text
+
+
+def test_its_page_says_what_runs_and_when_it_was_heard_of(admin: Client, world: World) -> None:
+    assert "never: offline" in page_of(admin, world.runner)
+    assert world.leased_task
+    page = page_of(admin, world.runner)
+    assert "1 of 5" in page
+    assert ": offline" not in page
+
+
+def test_the_list_says_who_is_out_of_service(admin: Client, alice: Person, world: World) -> None:
+    alice.delete(f"/agents/{world['agent']}")
+    assert '<td class="field-state">deleted</td>' in admin.get(f"{AGENTS}?q={world['agent']}").text
+
+
+def test_its_default_duration_is_what_tasks_are_estimated_at(admin: Client, alice: Person, world: World) -> None:
+    path = f"/agents/{world['agent']}"
+    assert alice.patch(path, {"defaultDuration": 90_000}).json()["agent"]["defaultDuration"] == 90_000
+    body = {"type": "t", "description": "d"}
+    assert alice.post(f"{path}/tasks", body).json()["estimatedDuration"] == 90_000
+    assert 'name="default_duration" value="90000"' in page_of(admin, world["agent"])
+
+
+def test_a_task_and_an_action_lead_to_their_workflow(admin: Client, world: World) -> None:
+    workflow = world["running_workflow"]
+    action = Action.objects.get(workflow_id=workflow)
+    task = Task.objects.get(pk=world["task"])
+    Task.objects.filter(pk=task.pk).update(workflow_id=workflow)
+    for path in (detail("/admin/agents_app/action/", action.pk), detail("/admin/agents_app/task/", task.pk)):
+        assert f'href="{detail("/admin/workflows_app/workflow/", workflow)}"' in admin.get(path).text, path

@@ -97,6 +97,27 @@ def test_past_the_bounds_the_field_is_named(alice, field, bad):
     assert stored() == before
 
 
+@pytest.mark.parametrize(
+    ("backend", "config", "member", "problem"),
+    [
+        ("openai", {"model": "m"}, "baseUrl", "is missing"),
+        ("openai", {"baseUrl": "ftp://x", "model": "m"}, "baseUrl", "must be an http or https address"),
+        (
+            "openai",
+            {"baseUrl": "http://x/v1", "model": "m", "temperature": 3},
+            "temperature",
+            "must be a number from 0 to 2",
+        ),
+        ("acp", {}, "command", "is missing"),
+        ("codegen", {"apiKey": "k"}, "orgId", "is missing"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused_at_its_member(alice, backend, config, member, problem):
+    document = refused(alice.post("/agents", NEW | {"backend": backend, "config": config}), 400, "validation_failed")
+    assert document["details"] == [{"field": f"config.{member}", "message": problem}]
+    assert document["error"] == f"config.{member}: {problem}"
+
+
 def test_agents_are_listed_newest_first_and_by_filter(alice, charlie, worker):
     made = [
         alice.post("/agents", NEW | {"name": str(n), "capabilities": ["poetry"] * n}).json()["agent"]["id"]
@@ -115,7 +136,12 @@ def test_agents_are_listed_newest_first_and_by_filter(alice, charlie, worker):
     assert listed("capability=poetry") == ([made[1]], 1)
     assert listed("status=paused") == ([made[0]], 1)
     assert listed("status=paused&capability=poetry") == ([], 0)
-    assert listed("status=nonsense") == ([], 0)
+
+
+@pytest.mark.parametrize("name", ["type", "status"])
+def test_an_unknown_value_to_filter_by_is_a_400(alice, name):
+    document = refused(alice.get(f"/agents?{name}=nonsense"), 400, "validation_failed")
+    assert [detail["field"] for detail in document["details"]] == [name]
 
 
 def test_load_and_status_are_counted(alice, world, worker):

@@ -1,10 +1,13 @@
 """What is used is counted; a budget that is used up makes work wait, and asks."""
 
+from datetime import timedelta
+
 import pytest
 
 from agents_app import budgets, leases, spending
 from agents_app.models import Account, Action, Spending, Task
 from agents_app.org_limits import org_limits
+from taskmaster.core.clock import now
 from tests.api.racing import at_once
 from tests.api.working import answer, claim, told
 from tests.api.world import World
@@ -50,6 +53,9 @@ def test_tokens_and_time_are_summed_for_agent_session_and_organization(alice, or
         for subject in ({"org_id": org.pk}, {"agent_id": world["agent"]}, {"session_id": world["session"]}):
             used = spending.used(**subject)
             assert (used.tokens, used.attempts) == (7, 2)
+        assert alice.get("/org/usage").json()["usage"]["byAgent"] == [
+            {"agentId": world["agent"], "name": "echo", **used.public()}
+        ]
     assert (Spending.objects.count(), Account.objects.count()) == (0, 3)
     usage = alice.get("/org/usage").json()["usage"]
     assert (usage["tokensUsed"], usage["attempts"], usage["tokenBudget"]) == (7, 2, None)
@@ -61,6 +67,18 @@ def test_a_failed_attempt_counts_too(org, world):
     (task,) = claim(world["agent"])
     leases.give_back(task, after=None, error="busy", tokens=5)
     assert spending.used(org_id=org.pk).tokens == 5
+
+
+def test_the_time_of_a_task_that_is_cancelled_while_it_runs_counts_too(alice, org, world):
+    waiting, running = world.submit(), world.submit()
+    alice.post(f"/tasks/{waiting}/cancel")
+    assert spending.used(org_id=org.pk).attempts == 0
+    claim(world["agent"])
+    Task.objects.filter(pk=running).update(started_at=now() - timedelta(seconds=3))
+    alice.post(f"/tasks/{running}/cancel")
+    used = spending.used(agent_id=world["agent"])
+    assert (used.attempts, used.tokens) == (1, 0)
+    assert 3_000 <= used.milliseconds < 6_000
 
 
 @pytest.mark.django_db(transaction=True)
@@ -92,6 +110,7 @@ def test_a_message_waits_like_any_task(alice, world, session):
     assert claim(world["agent"]) == []
     shown = alice.get(f"/sessions/{session}/messages/{said}").json()["message"]
     assert (shown["status"], shown["error"]) == ("queued", None)
+    assert [action["messageId"] for action in alice.get("/actions").json()["actions"]] == [said]
     confirm(alice)
     answer(world["agent"], "hi")
     assert alice.get(f"/sessions/{session}/messages/{said}").json()["message"]["response"]["content"] == "hi"
@@ -112,6 +131,17 @@ def test_confirmed_the_budget_grows_by_itself_or_to_what_was_typed(alice, world,
     assert confirm(alice, updatedInput={"tokenBudget": 1000}).status_code == 200
     assert budget_of(alice, session) == 1000
     assert len(claim(world["agent"])) == 1
+
+
+@pytest.mark.parametrize("wrong", [0, -5, 1.5, "1000", True, []])
+def test_a_new_size_that_is_none_is_refused_and_decides_nothing(alice, world, session, wrong):
+    world.submit(sessionId=session)
+    answer(world["agent"], tokens_used=12)
+    world.submit(sessionId=session)
+    claim(world["agent"])
+    refused = confirm(alice, updatedInput={"tokenBudget": wrong})
+    assert (refused.status_code, refused.json()["details"][0]["field"]) == (400, "updatedInput.tokenBudget")
+    assert (Action.objects.get().status, budget_of(alice, session)) == ("pending", 10)
 
 
 def test_denied_its_work_fails_with_the_reason(alice, org, world, session):

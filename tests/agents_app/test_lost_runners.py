@@ -8,7 +8,7 @@ from agents_app import tasks
 from agents_app.models import Agent, Task
 from agents_app.runner_views import lease_wait
 from taskmaster.core.clock import now
-from tests.api.working import told
+from tests.api.working import claim, told
 from tests.api.world import World, stored
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +89,37 @@ def test_waiting_writes_a_beat_now_and_then_only(world):
     before = Agent.objects.get(pk=world.runner).last_heartbeat
     wait.ended([wait.key])
     assert Agent.objects.get(pk=world.runner).last_heartbeat == before
+
+
+def began(task, *, milliseconds_ago):
+    Task.objects.filter(pk=task).update(started_at=now() - timedelta(milliseconds=milliseconds_ago), timeout=60_000)
+
+
+def test_one_that_takes_longer_than_its_tasks_timeout_is_told_so(alice, org, world):
+    held = world.lease
+    task = held["task"]["id"]
+    began(task, milliseconds_ago=60_001)
+    tasks.sweep()
+    shown = alice.get(f"/tasks/{task}").json()["task"]
+    assert (shown["status"], shown["error"]) == ("failed", "The agent did not finish within 60000 ms.")
+    ((_, data),) = told(org, "task.failed")
+    assert (data["taskId"], data["code"]) == (task, "timeout")
+    for what, body in (("progress", {"progress": 0.5}), ("complete", {"result": {}})):
+        late = alice.post(f"/tasks/{task}/{what}", {"leaseToken": held["leaseToken"], **body})
+        assert (late.status_code, late.json()["details"]) == (409, [{"field": "status", "message": "failed"}])
+
+
+def test_one_that_is_within_the_timeout_goes_on(world):
+    task = world.leased_task
+    began(task, milliseconds_ago=50_000)
+    tasks.sweep()
+    assert Task.objects.get(pk=task).status == "running"
+
+
+def test_a_worker_of_ours_keeps_what_it_runs_for_an_agent_that_is_a_runners_by_now(alice, world):
+    task_id = world.task
+    (task,) = claim(world["agent"])
+    alice.patch(f"/agents/{world['agent']}", {"backend": "runner"})
+    heard(world["agent"], seconds_ago=31)
+    tasks.sweep()
+    assert Task.objects.get(pk=task_id).lease == task.lease

@@ -292,22 +292,51 @@ def test_nothing_is_retried_in_a_session_that_is_gone(alice, world):
     assert stored() == before
 
 
-def test_nothing_is_retried_for_an_agent_that_is_gone(alice, world):
-    task_id = world.submit()
-    alice.post(f"/tasks/{task_id}/cancel")
-    alice.delete(f"/agents/{world['agent']}")
-    before = stored()
-    document = refused(alice.post(f"/tasks/{task_id}/retry"), 409, "invalid_state")
-    assert document["details"] == [{"field": "agentId", "message": "gone"}]
-    assert stored() == before
-
-
 def test_a_messages_task_cannot_be_retried(alice, world):
     assert world["message"]
     task = break_down(world["agent"])
-    refused(alice.post(f"/tasks/{task.pk}/retry"), 409, "invalid_state")
+    document = refused(alice.post(f"/tasks/{task.pk}/retry"), 409, "invalid_state")
+    assert document["error"] == "The task is a message's: send another message."
+    assert document["details"] == [{"field": "status", "message": "failed"}]
     task.refresh_from_db()
     assert task.status == "failed"
+
+
+def test_a_task_whose_agent_is_deleted_is_not_queued_for_nobody(alice, world):
+    task_id = ended(world, "cancelled")
+    alice.delete(f"/agents/{world['agent']}")
+    before = stored()
+    document = refused(alice.post(f"/tasks/{task_id}/retry"), 409, "invalid_state")
+    assert "deleted" in document["error"]
+    assert stored() == before
+
+
+def test_a_task_that_was_routed_is_retried_by_another_agent(alice, world):
+    routed = {"agentType": "custom", "capabilities": ["poetry"]}
+    first, second = (
+        alice.post("/agents", {"name": n, "type": "custom", "backend": "echo", "capabilities": ["poetry"]}).json()[
+            "agent"
+        ]["id"]
+        for n in ("first", "second")
+    )
+    answered = alice.post("/tasks", REFERENCE | routed).json()
+    other = second if answered["agentId"] == first else first
+    alice.post(f"/tasks/{answered['taskId']}/cancel")
+    alice.delete(f"/agents/{answered['agentId']}")
+    task = alice.post(f"/tasks/{answered['taskId']}/retry").json()["task"]
+    assert (task["status"], task["agentId"]) == ("queued", other)
+    assert [task.pk for task in claim(other)] == [answered["taskId"]]
+
+
+def test_a_routed_task_that_nobody_could_take_any_more_is_not_retried(alice, world):
+    routed = {"agentType": "custom", "capabilities": ["poetry"]}
+    body = {"name": "only", "type": "custom", "backend": "echo", "capabilities": ["poetry"]}
+    agent = alice.post("/agents", body).json()["agent"]["id"]
+    task_id = alice.post("/tasks", REFERENCE | routed).json()["taskId"]
+    alice.post(f"/tasks/{task_id}/cancel")
+    alice.delete(f"/agents/{agent}")
+    refused(alice.post(f"/tasks/{task_id}/retry"), 503, "no_agent")
+    assert task_of(alice, task_id)["status"] == "cancelled"
 
 
 def test_tasks_are_listed_newest_first_and_by_filter(alice, world):

@@ -130,6 +130,7 @@ AGENT = {
     "backend": "choice",
     "capabilities": "texts",
     "maxConcurrentTasks": "whole",
+    "defaultDuration": "whole",
     "config": "object",
 }
 
@@ -208,6 +209,7 @@ def agent_patch(world: World) -> dict[str, Any]:
         "backend": "echo",
         "capabilities": ["review"],
         "maxConcurrentTasks": 7,
+        "defaultDuration": 90_000,
         "config": {"key": "value"},
     }
 
