@@ -108,7 +108,7 @@ def test_past_the_bounds_the_field_is_named(alice, field, bad):
             "temperature",
             "must be a number from 0 to 2",
         ),
-        ("acp", {}, "command", "is missing"),
+        ("http", {}, "url", "must be an http or https URL"),
         ("codegen", {"apiKey": "k"}, "orgId", "is missing"),
     ],
 )

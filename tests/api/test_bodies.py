@@ -202,7 +202,7 @@ def changed(body, name, value):
 
 @routes(WRITES)
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
@@ -215,7 +215,7 @@ def test_whatever_is_sent_is_answered_in_the_envelope(route, alice, data):
 
 @routes(WRITES)
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,

@@ -166,6 +166,7 @@ def test_a_cancelled_run_is_not_asked_for_any_more() -> None:
             working.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await working
+            await asyncio.sleep(0.05)  # what was on its way arrives
             asked = len(server.asked)
             await asyncio.sleep(0.1)  # three looks' time
             assert len(server.asked) == asked
