@@ -77,7 +77,7 @@ def test_a_stream_tells_of_the_failure(cast: Cast) -> None:
 
 
 def test_a_stream_begins_before_the_answer_does_and_tells_of_a_cancel(cast: Cast) -> None:
-    word, _ = cast.plan(go=cast.gate())
+    word, _ = cast.plan(pieces=1, go=cast.gate())
     session = cast.session(cast.agent())
     headers = {"Accept": "text/event-stream"}
     began = time.monotonic()
