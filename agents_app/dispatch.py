@@ -4,13 +4,14 @@ from functools import partial
 from statistics import median
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from taskmaster.core import calls
 from taskmaster.core.clock import now
 from taskmaster.core.prepared import Select, Slot, insert
-from taskmaster.core.queue import enqueue
 from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record
@@ -59,14 +60,13 @@ def wake(agent: Agent) -> None:
 
 
 def wake_worker(agent_id: str) -> None:
-    """Tell a worker of ours, after the commit: this very process, if it is one."""
+    """Tell a worker of ours, after the commit: this very process, if it is one with a place free, or the only one."""
     from .executor import executor
-    from .tasks import work
 
-    if executor.takes_work:
+    if executor.takes_work or (executor.runs_here and not settings.REDIS_URL):
         transaction.on_commit(partial(executor.nudge, agent_id))
     else:
-        enqueue(work, agent_id)
+        calls.call(agent_id)
 
 
 def wake_all() -> None:

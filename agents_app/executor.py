@@ -25,6 +25,7 @@ from taskmaster.core.wakeups import hub
 
 from . import continuing, dispatch, leases, outcomes, registry, runners
 from .backends.base import Request
+from .callers import Callers
 from .continuing import Place
 from .fair_queue import FairQueue
 from .models import Agent, Task, Worker
@@ -57,6 +58,7 @@ class Executor:
         self._lock = threading.Lock()
         self._draining = False
         self._heart: Future[None] | None = None
+        self._callers = Callers(self.pull, lambda: self.takes_work)
 
     def start(self) -> None:
         """Begin to take work."""
@@ -67,11 +69,18 @@ class Executor:
         registry.LOCAL_MODEL.on_ready(self.pull_all)
         registry.LOCAL_MODEL.start()
         self._heart = asyncio.run_coroutine_threadsafe(self._beat_for_ever(), self._loop)
+        if settings.REDIS_URL:
+            self._callers.start()
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this process runs agents."""
+        return bool(self.worker_id) and not self._draining
 
     @property
     def takes_work(self) -> bool:
-        """Whether this process runs agents, and not as many already as it may."""
-        return bool(self.worker_id) and not self._draining and len(self._running) < settings.MAX_RUNNING
+        """Whether it does, and not as many already as it may."""
+        return self.runs_here and len(self._running) < settings.MAX_RUNNING
 
     def nudge(self, agent_id: str) -> None:
         """Have an agent's waiting work looked at soon, once for however many nudges."""
@@ -115,6 +124,7 @@ class Executor:
             if not self.worker_id or self._draining:
                 return
             self._draining = True
+        self._callers.stop()
         asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(GRACE_SECONDS + 10)
         registry.LOCAL_MODEL.stop()
         self._pool.shutdown(wait=True)

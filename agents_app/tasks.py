@@ -3,13 +3,6 @@
 from celery import shared_task
 
 from . import actions, budgets, dispatch, leases, retiring, routing, runners, spending
-from .executor import executor
-
-
-@shared_task(name="agents.work")
-def work(agent_id: str) -> None:
-    """Start what this agent can start now."""
-    executor.pull(agent_id)
 
 
 @shared_task(name="agents.sweep")

@@ -7,7 +7,7 @@ from taskmaster.core.prepared import Slot, Update
 from taskmaster.events.log import record
 
 from .models import Message
-from .talking import Ending, begin_next, end
+from .talking import Ending, give_turn
 
 CODE_FENCE = "```"
 
@@ -16,17 +16,20 @@ _START = Update(lambda: Message.objects.filter(pk=Slot("pk"), status=Message.QUE
 
 def task_started(task: Task) -> None:
     """Its message is being processed."""
-    if task.origin == "message" and _START(pk=task.origin_id):
+    if task.origin != "message":
+        return
+    if task.attempts == 1:
+        # Whoever takes a message back takes its task back, which is held now.
+        _START.later(pk=task.origin_id)
+    if task.attempts == 1 or _START(pk=task.origin_id):
         news = {"messageId": task.origin_id, "sessionId": task.session_id, "agentId": task.agent_id}
         record(task.org_id, ("message.started", news))
 
 
 def task_ended(task: Task) -> None:
     """Its message has an answer, or an error, and the next one's turn has come."""
-    if task.origin != "message" or task.session_id is None:
-        return
-    end(_ending(task), message_id=task.origin_id, session_id=task.session_id, org_id=task.org_id)
-    begin_next(task.session_id)
+    if task.origin == "message" and task.session_id is not None:
+        give_turn(_ending(task), task)
 
 
 def _ending(task: Task) -> Ending:

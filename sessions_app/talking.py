@@ -12,11 +12,12 @@ from django.db.models.functions import Coalesce
 
 from agents_app import dispatch, routing
 from agents_app.models import PRIORITIES, Agent, Task
+from taskmaster.core.bundles import one_transaction
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.errors import InvalidState, NoAgent, NotFound
 from taskmaster.core.ids import new_id
-from taskmaster.core.prepared import Select, Slot, Update, insert
+from taskmaster.core.prepared import Select, Slot, Update, ask, insert
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record, together
 
@@ -51,7 +52,7 @@ _FREE = Update(
 _NEXT = Select(
     lambda: (
         Message.objects.select_related("session__agent")
-        .filter(session=Slot("session"), status=Message.QUEUED)
+        .filter(session=Slot("session"), status=Message.QUEUED, session__deleted_at=None)
         .order_by("position")[:1]
     )
 )
@@ -73,15 +74,19 @@ class Ending:
         return {"error": self.error, "code": self.code} if self.status == Message.FAILED else {}
 
 
-@transaction.atomic(savepoint=False)
 def post_message(*, session: Session, content: str, metadata: dict[str, Any], told: bool = True) -> Message:
     """Say something. Raises InvalidState in an expired session, NoAgent where nobody could ever answer.
 
     `told` is whether the caller hears of it before the answer is there: then the commit waits for the disk. A caller
     that waits for the answer has been promised nothing until it comes, and by then the answer's commit has waited.
     """
-    if not told:
-        commit_without_waiting()
+    with one_transaction(), together():
+        if not told:
+            commit_without_waiting()
+        return _post(session, content, metadata)
+
+
+def _post(session: Session, content: str, metadata: dict[str, Any]) -> Message:
     message = Message(id=new_id("msg"), session=session, position=0, content=content, metadata=metadata)
     message.position, active = _count_in(session, message)
     # Refused before anything is written, also for a message that has to wait.
@@ -89,10 +94,9 @@ def post_message(*, session: Session, content: str, metadata: dict[str, Any], to
     task = _task_for(message, agent) if active == message.pk else None
     message.task_id = task.pk if task else ""
     insert([message])
-    with together():
-        record(session.org_id, ("message.queued", message.news()))
-        if task:
-            dispatch.submit(task)
+    record(session.org_id, ("message.queued", message.news()))
+    if task:
+        dispatch.submit(task)
     return message
 
 
@@ -136,37 +140,58 @@ def _task_for(message: Message, agent: Agent) -> Task:
     )
 
 
-def begin_next(session_id: str) -> None:
-    """The turn of the session's next message, if one waits (in a transaction; takes the session's row)."""
-    if not _FREE(pk=session_id, now=now()):
-        return  # Deleted.
-    while message := _NEXT.first(session=session_id):
-        try:
-            task = _task_for(message, _agent_for(message.session))
-        except NoAgent as error:
-            end_message(message, Ending(Message.FAILED, error=str(error), code=error.code))
-            continue
-        Message.objects.filter(pk=message.pk).update(task_id=task.pk)
-        Session.objects.filter(pk=session_id).update(active_message_id=message.pk)
-        dispatch.submit(task)
-        return
+def give_turn(ending: Ending, task: Task) -> None:
+    """A task's message ends like this, and it is the turn of its session's next one (in the task's transaction)."""
+    session_id, told = task.session_id or "", _Told(task.origin_id, task.session_id or "", task.org_id)
+    ended, _, waiting = ask(
+        (_END, told.stored(ending)), (_FREE, {"pk": session_id, "now": now()}), (_NEXT, {"session": session_id})
+    )
+    if ended:
+        told.tell(ending)
+    while waiting and not _begin(waiting[0]):
+        waiting = _NEXT.all(session=session_id)
+
+
+def _begin(message: Message) -> bool:
+    """Have the session's next message answered; False where it failed because nobody ever could."""
+    try:
+        task = _task_for(message, _agent_for(message.session))
+    except NoAgent as error:
+        end_message(message, Ending(Message.FAILED, error=str(error), code=error.code))
+        return False
+    Message.objects.filter(pk=message.pk).update(task_id=task.pk)
+    Session.objects.filter(pk=message.session_id).update(active_message_id=message.pk)
+    dispatch.submit(task)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The message whose end is told, by ids."""
+
+    message_id: str
+    session_id: str
+    org_id: str
+
+    def stored(self, ending: Ending) -> dict[str, Any]:
+        """The values of its row."""
+        response = None if ending.response is None else orjson.dumps(ending.response).decode()
+        stored = {"status": ending.status, "response": response, "error": ending.error, "code": ending.code}
+        return stored | {"pk": self.message_id, "now": now()}
+
+    def tell(self, ending: Ending) -> None:
+        """The event, and whoever waits for it."""
+        news = {"messageId": self.message_id, "sessionId": self.session_id} | ending.news()
+        record(self.org_id, (f"message.{ending.status}", news))
+        hub.send_on_commit(f"message:{self.message_id}")
 
 
 def end_message(message: Message, ending: Ending) -> bool:
     """End a message and tell whoever waits for it; False where it has ended already (in a transaction)."""
-    session = message.session
-    return end(ending, message_id=message.pk, session_id=session.pk, org_id=session.org_id)
-
-
-def end(ending: Ending, *, message_id: str, session_id: str, org_id: str) -> bool:
-    """The same, for who has the ids only."""
-    response = None if ending.response is None else orjson.dumps(ending.response).decode()
-    stored = {"status": ending.status, "response": response, "error": ending.error, "code": ending.code}
-    if not _END(pk=message_id, now=now(), **stored):
+    told = _Told(message.pk, message.session_id, message.session.org_id)
+    if not _END(**told.stored(ending)):
         return False
-    news = {"messageId": message_id, "sessionId": session_id} | ending.news()
-    record(org_id, (f"message.{ending.status}", news))
-    hub.send_on_commit(f"message:{message_id}")
+    told.tell(ending)
     return True
 
 

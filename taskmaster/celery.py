@@ -1,4 +1,4 @@
-"""The Celery application: three queues, JSON only, results never kept."""
+"""The Celery application: JSON only, results never kept."""
 
 import os
 from typing import Any
@@ -19,14 +19,13 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_ignore_result=True,
-    task_default_queue="agents",
-    # Not acknowledged: what is lost is sent again by the sweep, and the broker's bookkeeping costs more than the work.
-    task_queues=[Queue("agents", no_ack=True), Queue("sweeps", no_ack=True)],
-    task_routes={"agents.work": {"queue": "agents"}, "*.sweep": {"queue": "sweeps"}},
+    task_default_queue="sweeps",
+    # Not acknowledged: a sweep that is lost is made again by the next one.
+    task_queues=[Queue("sweeps", no_ack=True)],
     worker_prefetch_multiplier=4,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
-    # A wake-up is worth nothing late; the sweep repeats it.
+    # A sweep is worth nothing late; there is another one soon.
     broker_transport_options={} if settings.EMBEDDED else {"socket_timeout": 5, "socket_connect_timeout": 2},
     task_publish_retry=False,
     worker_hijack_root_logger=False,

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICES = bool(os.environ.get("DATABASE_URL"))
 WEB = [sys.executable, "manage.py", "serve"]
 WORKER = [sys.executable, "-m", "celery", "-A", "taskmaster", "worker", "--pool", "threads", "--concurrency", "4"]
-WORKER += ["-Q", "agents,sweeps", "--without-mingle", "--without-gossip", "--without-heartbeat", "-n", "w{n}@%h"]
+WORKER += ["-Q", "sweeps", "--without-mingle", "--without-gossip", "--without-heartbeat", "-n", "w{n}@%h"]
 BEAT = [
     sys.executable,
     "-m",

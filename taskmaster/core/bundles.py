@@ -137,12 +137,27 @@ def send() -> None:
         run([])
 
 
+def run_alone(statements: Sequence[Statement]) -> Any:
+    """Send these in one message, which is a transaction of its own unless there is one; a cursor at the first result.
+
+    Their plans are kept as in `one_transaction` (PostgreSQL).
+    """
+    if connection.in_atomic_block:
+        return run(statements)
+    first = [BY_INDEX, NO_JIT]
+    with _raw() as raw, plans.minding_poolers():
+        cursor = raw.cursor()
+        cursor.execute(_text(raw, cursor, [*first, *statements], planned=plans.kept()))
+    _pass_over(first, cursor)
+    return cursor
+
+
 def run(statements: Sequence[Statement]) -> Any:
     """Send what waits and then these; returns a cursor at the result of the first of them (PostgreSQL)."""
     waiting = _no_longer_waiting()
     with _raw() as raw, plans.minding_poolers():
         cursor = raw.cursor()
-        cursor.execute(_text(raw, cursor, [*waiting, *statements]))
+        cursor.execute(_text(raw, cursor, [*waiting, *statements], planned=_bundle.planned))
     _pass_over(waiting, cursor)
     return cursor
 
@@ -157,8 +172,7 @@ def _raw() -> Iterator[Any]:
         yield here.connection
 
 
-def _text(raw: Any, cursor: Any, statements: list[Statement]) -> str:
-    planned = _bundle.planned
+def _text(raw: Any, cursor: Any, statements: list[Statement], *, planned: bool) -> str:
     if planned:
         plans.prepare(raw, cursor, [(each.plan, each.parameters) for each in statements if each.plan])
     return "; ".join(each.text(cursor, planned=planned) for each in statements)
@@ -186,7 +200,7 @@ def _after_what_waits(execute: Any, sql: str, parameters: Any, many: bool, conte
         return execute(sql, parameters, many, context)
     with _raw() as raw, plans.minding_poolers():
         cursor = raw.cursor()
-        before = _text(raw, cursor, waiting)
+        before = _text(raw, cursor, waiting, planned=_bundle.planned)
         result = execute(f"{before}; {cursor.mogrify(sql, parameters)}", None, many, context)
     _pass_over(waiting, context["cursor"].cursor)
     return result

@@ -67,6 +67,9 @@ class _Prepared:
         if bundles.gathers():
             yield bundles.run([statement])
             return
+        if bundles.travels_in_bundles() and not connection.in_atomic_block:
+            yield bundles.run_alone([statement])
+            return
         with connection.cursor() as cursor:
             cursor.execute(statement.sql, statement.parameters)
             yield cursor
@@ -178,6 +181,13 @@ class Update(_Prepared):
         with self._ran(values) as cursor:
             return int(cursor.rowcount)
 
+    def all(self, **values: Any) -> int:
+        """What `ask` tells of it."""
+        return self(**values)
+
+    def _read(self, cursor: Any) -> int:  # type: ignore[override]
+        return int(cursor.rowcount)
+
     def later(self, *, rows: int | None = None, otherwise: type[Exception] = WrongCount, **values: Any) -> None:
         """Run it in its turn (see bundles). Raises `otherwise` where it must change so many rows and does not."""
         bundles.run_later(self._statement(values, rows, otherwise))
@@ -198,11 +208,14 @@ class Update(_Prepared):
         return sql, parameters
 
 
-Asked = tuple["Select[Any] | Columns", dict[str, Any]]
+Asked = tuple["Select[Any] | Columns | Update", dict[str, Any]]
 
 
-def ask(*asked: Asked) -> list[list[Any]]:
-    """The rows of several queries that travel together, in their order; each sees what those before it have done."""
+def ask(*asked: Asked) -> list[Any]:
+    """The rows of several queries that travel together, in their order; each sees what those before it have done.
+
+    Of an Update the number of the rows that it has changed.
+    """
     if not bundles.travels_in_bundles():
         return [query.all(**values) for query, values in asked]
     cursor = bundles.run([query._statement(values) for query, values in asked])

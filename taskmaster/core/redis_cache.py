@@ -1,8 +1,14 @@
 """Django's cache on Redis, its client kept: Django makes a new one for each call, which costs more than the call."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+
+# What Django asks in two trips, and between them the key may go.
+_COUNT_UP = """
+    if redis.call("EXISTS", KEYS[1]) == 0 then return false end
+    return redis.call("INCRBY", KEYS[1], ARGV[1])
+"""
 
 
 class _Client(RedisCacheClient):
@@ -19,6 +25,14 @@ class _Client(RedisCacheClient):
         if id(pool) not in self._kept:
             self._kept[id(pool)] = of_django._client(connection_pool=pool)
         return self._kept[id(pool)]
+
+    def incr(self, key: Any, delta: int) -> int:
+        """The number under this key, after counting. Raises ValueError where there is none."""
+        client = self.get_client(None, write=True)
+        counted = client.register_script(_COUNT_UP)(keys=[key], args=[delta])
+        if counted is None:
+            raise ValueError(f"Key '{key}' not found.")
+        return cast(int, counted)
 
 
 class Cache(RedisCache):

@@ -13,7 +13,7 @@ from functools import partial
 
 from django.db import connection, transaction
 
-from taskmaster.core.bundles import Statement, one_transaction, run, run_later
+from taskmaster.core.bundles import Statement, run_alone
 from taskmaster.core.database import keep_healthy
 from taskmaster.core.plans import Plan
 from taskmaster.core.wakeups import hub
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 SWEEP_SECONDS = 1.0
 # A moment's pause before a batch takes the events of a burst together. The first event after a while, which somebody
-# follows, does not wait for it.
-GATHER_SECONDS = 0.005
-_ADVISORY_LOCK = 0x7461736B  # "task"
+# follows, does not wait for it; where nobody follows, it may be longer.
+GATHER_SECONDS, UNFOLLOWED_SECONDS = 0.005, 0.025
+_LOCK = Statement("SELECT pg_advisory_xact_lock(%s)", [0x7461736B])  # "task"
 
 _UNNUMBERED = "SELECT number, org_id FROM events_event WHERE sequence IS NULL ORDER BY number LIMIT %s"
 _NUMBER = "UPDATE events_event SET sequence = %s WHERE number = %s"
@@ -69,21 +69,23 @@ def wake() -> None:
 
 def number_batch() -> Counter[str]:
     """Number one batch of events. Returns how many of which organization."""
-    with one_transaction():
-        if connection.vendor == "postgresql":
-            # A statement of its own: what it waited for must be seen by the next.
-            run_later(Statement("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK]))
-            found = run([Statement(_NUMBER_ALL, [BATCH], _ALL_PLAN)]).fetchall()
-        else:
-            found = _number_one_by_one()
-        newest = {org_id: last for org_id, _, last in found}
-        if newest:
-            transaction.on_commit(partial(_announce, newest))
+    found = _number_all() if connection.vendor == "postgresql" else _number_one_by_one()
+    newest = {org_id: last for org_id, _, last in found}
+    if newest:
+        transaction.on_commit(partial(_announce, newest))
     return Counter({org_id: count for org_id, count, _ in found})
 
 
+def _number_all() -> list[tuple[str, int, int]]:
+    # The lock by a statement of its own: what it waited for must be seen by the next.
+    cursor = run_alone([_LOCK, Statement(_NUMBER_ALL, [BATCH], _ALL_PLAN)])
+    cursor.nextset()
+    found: list[tuple[str, int, int]] = cursor.fetchall()
+    return found
+
+
 def _number_one_by_one() -> list[tuple[str, int, int]]:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_UNNUMBERED, [BATCH])
         rows: list[tuple[int, str]] = cursor.fetchall()
         counts = Counter(org_id for _, org_id in rows)
@@ -124,7 +126,7 @@ def drain() -> None:
 
 def pause(since_drained: float) -> float:
     """How long to gather events when the last batch was so many seconds ago, in seconds."""
-    return max(0.0, GATHER_SECONDS - since_drained) if _is_followed() else GATHER_SECONDS
+    return max(0.0, GATHER_SECONDS - since_drained) if _is_followed() else UNFOLLOWED_SECONDS
 
 
 class Relay:

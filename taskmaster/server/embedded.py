@@ -28,7 +28,7 @@ class Embedded:
             app=app,
             pool="threads",
             concurrency=WORKER_THREADS,
-            queues=["agents", "sweeps"],
+            queues=["sweeps"],
             without_mingle=True,
             without_gossip=True,
             without_heartbeat=True,
