@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from taskmaster.core.bundles import one_transaction
 from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
-from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update, ask, count
+from taskmaster.core.prepared import Asked, Columns, Select, Slot, Update, ask
 from taskmaster.core.subscriptions import notify
 from taskmaster.events.log import record, together
 from taskmaster.orgs.models import Organization
@@ -75,8 +75,15 @@ _HELD = Columns(
         held().filter(agent=Slot("agent")).order_by().values("agent_id").annotate(count=Count("*")).values_list("count")
     )
 )
+
+
+def _first(limit: int) -> "QuerySet[Task]":
+    # Held, so that nothing can come between the look and the lease; what somebody else writes to is left out.
+    return runnable().select_for_update(no_key=True, skip_locked=True)[:limit]
+
+
 # One more than is wanted, to see whether there is more.
-_RUNNABLE = [Select(partial(lambda limit: runnable()[:limit], wanted + 1)) for wanted in range(AT_MOST + 1)]
+_RUNNABLE = [Select(partial(_first, wanted + 1)) for wanted in range(AT_MOST + 1)]
 _WAITING = Columns(lambda: Task.objects.filter(agent=Slot("agent"), status=Task.QUEUED).values_list("id")[:1])
 
 
@@ -223,16 +230,14 @@ def _fits(task: Task, busy: dict[str, int]) -> bool:
 
 def _lease(tasks: list[Task], agent: Agent, worker_id: str, seconds: float) -> list[Task]:
     lease, moment, leasing = secrets.token_urlsafe(24), now(), _leasing(seconds)
-    # One that was cancelled or handed to another agent meanwhile is left out.
-    about = {"agent": agent.pk, "lease": lease, "worker": worker_id, "now": moment}
-    counts = count(*[(leasing, {"pk": task.pk, **about}) for task in tasks])
-    won = [task for task, taken in zip(tasks, counts, strict=True) if taken]
-    for task in won:
+    about: dict[str, Any] = {"agent": agent.pk, "lease": lease, "worker": worker_id, "now": moment}
+    for task in tasks:
+        leasing.later(pk=task.pk, **about)
         _hold(task, agent, worker_id, lease, moment)
     with together():
-        for task in won:
+        for task in tasks:
             tell_of_start(task)
-    return won
+    return tasks
 
 
 def _hold(task: Task, agent: Agent, worker_id: str, lease: str, moment: datetime) -> None:

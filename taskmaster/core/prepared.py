@@ -226,18 +226,6 @@ def ask(*asked: Asked) -> list[Any]:
     return found
 
 
-def count(*changes: tuple[Update, dict[str, Any]]) -> list[int]:
-    """How many rows each of several updates changes, which travel together where statements are gathered."""
-    if not bundles.gathers():
-        return [update(**values) for update, values in changes]
-    cursor = bundles.run([update._statement(values) for update, values in changes])
-    counts = []
-    for _ in changes:
-        counts.append(int(cursor.rowcount))
-        cursor.nextset()
-    return counts
-
-
 # SQLite takes no more values than that in one statement.
 MOST_VALUES = 32_000
 # So many rows of a model have a plan that is kept, for each number of them.
@@ -281,10 +269,21 @@ class _Insert:
             for row in rows
             for name, stored in self._values
         ]
-        sql = self._head + ", ".join([self._row] * len(rows))
-        plan = self._plans.get(len(rows))
-        if plan is None and len(rows) <= PLANNED_ROWS:
-            plan = self._plans.setdefault(len(rows), Plan(sql, [True] * len(values)))
+        return self._statement(len(rows), values)
+
+    def statement_of(self, rows: "list[tuple[Any, ...]]") -> Statement:
+        """The statement for rows that are given as the values of their columns, in the order of the fields."""
+        kinds = [stored for _, stored in self._values]
+        values = [
+            value if stored is None else stored(value) for row in rows for value, stored in zip(row, kinds, strict=True)
+        ]
+        return self._statement(len(rows), values)
+
+    def _statement(self, count: int, values: list[Any]) -> Statement:
+        sql = self._head + ", ".join([self._row] * count)
+        plan = self._plans.get(count)
+        if plan is None and count <= PLANNED_ROWS:
+            plan = self._plans.setdefault(count, Plan(sql, [True] * len(values)))
         return Statement(sql, values, plan)
 
 
@@ -307,10 +306,20 @@ def insert(rows: Iterable[models.Model]) -> None:
     found = list(rows)
     if not found:
         return
-    model = type(found[0])
-    how = _inserts.get(model) or _inserts.setdefault(model, _Insert(model))
+    how = _how(type(found[0]))
     for start in range(0, len(found), how.at_once):
         bundles.run_later(how.statement(found[start : start + how.at_once]))
     for row in found:
         row._state.adding = False
         row._state.db = DEFAULT_DB_ALIAS
+
+
+def insert_values(model: type[models.Model], rows: list[tuple[Any, ...]]) -> None:
+    """The same for rows without instances: the values of its fields in order, without a key that is made."""
+    how = _how(model)
+    for start in range(0, len(rows), how.at_once):
+        bundles.run_later(how.statement_of(rows[start : start + how.at_once]))
+
+
+def _how(model: type[models.Model]) -> _Insert:
+    return _inserts.get(model) or _inserts.setdefault(model, _Insert(model))

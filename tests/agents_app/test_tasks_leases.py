@@ -1,15 +1,18 @@
 """Leases: who may run what, in which order, how many at once, and what becomes of work whose worker is gone."""
 
+import threading
 import time
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from agents_app import leases, outcomes
 from agents_app.backends.base import BackendError
 from agents_app.models import Task
 from agents_app.registry import BACKENDS, Resolved
+from tests.api.racing import at_once
 from tests.api.working import answer, claim, overdue, told
 from tests.api.world import World, stored
 
@@ -81,21 +84,51 @@ def test_an_agent_is_given_its_own_tasks_only(alice, world):
     assert ids(claim(world["agent"], 5)) == [world["task"]]
 
 
-def test_what_is_handed_to_another_agent_during_a_claim_is_not_taken(alice, world, monkeypatch):
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_what_is_handed_to_another_agent_during_a_claim_is_not_taken(alice, world):
     other = World(alice)
-    alice.patch(f"/agents/{other['agent']}", {"maxConcurrentTasks": 1})
-    other.submit()
-    assert len(claim(other["agent"])) == 1
     moved, kept = world.submit(), world.submit()
+    handed, claimed = threading.Event(), threading.Event()
 
-    def hand_over(tasks):
-        Task.objects.filter(pk=moved).update(agent=other["agent"])
+    def hand_over():
+        with transaction.atomic():
+            Task.objects.filter(pk=moved).update(agent=other["agent"])
+            handed.set()
+            assert claimed.wait(10)
+
+    def claim_meanwhile():
+        assert handed.wait(10)
+        found = ids(claim(world["agent"], 3))
+        claimed.set()
+        return found
+
+    assert at_once(hand_over, claim_meanwhile)[1] == [kept]
+    assert Task.objects.get(pk=moved).status == "queued"
+    assert ids(claim(other["agent"])) == [moved]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+def test_what_is_being_claimed_is_not_handed_to_another_agent(alice, world, monkeypatch):
+    other, mine = World(alice), world.submit()
+    looked, go = threading.Event(), threading.Event()
+
+    def slowly(tasks):
+        looked.set()
+        go.wait(0.5)  # the other one waits for this claim's end
         return tasks
 
-    monkeypatch.setattr(leases.budgets, "within", hand_over)
-    assert ids(claim(world["agent"], 2)) == [kept]
-    assert Task.objects.get(pk=moved).status == "queued"
-    assert claim(other["agent"]) == [], "it runs as many as it may"
+    def hand_over():
+        assert looked.wait(10)
+        queued = Task.objects.filter(pk=mine, status="queued")
+        moved = queued.update(agent=other["agent"])
+        go.set()
+        return moved
+
+    monkeypatch.setattr(leases.budgets, "within", slowly)
+    claimed, moved = at_once(lambda: ids(claim(world["agent"])), hand_over)
+    assert (claimed, moved) == ([mine], 0)
 
 
 def test_a_sessions_limit_holds_over_all_its_agents(alice, world):

@@ -16,7 +16,7 @@ from taskmaster.core.bundles import (
     travels_in_bundles,
 )
 from taskmaster.core.database import keep_healthy
-from taskmaster.core.prepared import Columns, Select, Slot, Update, ask, count, insert
+from taskmaster.core.prepared import Columns, Select, Slot, Update, ask, insert
 from taskmaster.orgs.models import Organization
 from tests.api.racing import at_once
 
@@ -81,7 +81,12 @@ def test_several_questions_and_several_changes_go_together(org, agent):
             (AGENT, {"pk": agent.pk}), (NAMES, {"org": org.pk}), (AGENT, {"pk": "agent_none"})
         )
         assert (found[0].failures, all_names, nothing) == (7, [("a",), ("b",), ("c",)], [])
-        assert count((RENAME, {"pk": agent.pk, "name": "x"}), (RENAME, {"pk": "agent_none", "name": "y"})) == [1, 0]
+        renamed, nobody, now_named = ask(
+            (RENAME, {"pk": agent.pk, "name": "x"}),
+            (RENAME, {"pk": "agent_none", "name": "y"}),
+            (NAMES, {"org": org.pk}),
+        )
+        assert (renamed, nobody, now_named) == (1, 0, [("b",), ("c",), ("x",)])
         assert RENAME(pk="agent_none", name="y") == 0
     assert names(org) == ["b", "c", "x"]
 
