@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from taskmaster.core import calls
 from taskmaster.core.clock import now
-from taskmaster.core.prepared import Select, Slot, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Select, Slot
 from taskmaster.core.subscriptions import notify
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record

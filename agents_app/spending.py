@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Sum
 
 from taskmaster.core.clock import milliseconds, now
-from taskmaster.core.prepared import insert
+from taskmaster.core.inserts import insert
 
 from .models import Account, Agent, Spending, Task
 

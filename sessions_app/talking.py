@@ -17,7 +17,8 @@ from taskmaster.core.clock import now
 from taskmaster.core.database import commit_without_waiting
 from taskmaster.core.errors import InvalidState, NoAgent, NotFound
 from taskmaster.core.ids import new_id
-from taskmaster.core.prepared import Select, Slot, Update, ask, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Select, Slot, Update, ask
 from taskmaster.core.wakeups import hub
 from taskmaster.events.log import record, together
 

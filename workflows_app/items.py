@@ -11,7 +11,8 @@ from agents_app import dispatch
 from agents_app.models import Task
 from taskmaster.core.clock import now
 from taskmaster.core.errors import NoAgent
-from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Columns, Select, Slot, Update
 
 from . import kinds, results, steps
 from .going import Going

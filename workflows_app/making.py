@@ -3,7 +3,8 @@
 from typing import Any
 
 from taskmaster.core.bundles import one_transaction
-from taskmaster.core.prepared import Columns, Slot, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Columns, Slot
 from taskmaster.events.log import record
 from taskmaster.orgs.models import Organization
 

@@ -8,7 +8,8 @@ import orjson
 from django.db import models
 
 from taskmaster.core.clock import iso, now
-from taskmaster.core.prepared import Slot, Update, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Slot, Update
 from taskmaster.events.log import record
 
 from .models import StepAttempt, Workflow, WorkflowStep

@@ -15,8 +15,9 @@ from bench.sizes import Size
 from tests.live import SERVICES
 
 STEPS, CLIENTS = 5, 16
-# Ahead of DBOS on PostgreSQL; embedded there is nobody to be ahead of, and bare Celery keeps nothing at all there.
-TARGET_MS, TARGET_RATE = (17.5, 78) if SERVICES else (None, None)
+# Ahead of DBOS on PostgreSQL, which took 18 ms and did 78 a second where bare Celery took 14 ms and did 120: machines
+# differ, the ratios do so less. Embedded there is nobody to be ahead of, and bare Celery keeps nothing at all there.
+TARGET_TIME, TARGET_RATE = (round(18 / 14, 2), round(78 / 120, 2)) if SERVICES else (None, None)
 FLAT = 1.5
 LONG, WIDE = 1_000, 100
 
@@ -96,10 +97,10 @@ def _alone(run: Runs, bare: Bare, size: Size) -> Result:
         return float(seen[-1]["p50"])
 
     both = compare(mine, lambda: float(bare.chains(1, count)["p50"]), size.rounds)
-    wanted = TARGET_MS and f"<= {TARGET_MS} ms"
+    wanted = TARGET_TIME and f"ratio <= {TARGET_TIME}"
     details = {"steps": STEPS, "rounds": both.subject, "baselineRounds": both.baseline}
     details |= {"p99": median(one["p99"] for one in seen), "baselineIs": "bare Celery's chain"}
-    met = None if TARGET_MS is None else both.value <= TARGET_MS
+    met = None if TARGET_TIME is None else both.ratio <= TARGET_TIME
     return Result("workflow", both.value, "ms p50", both.base, both.ratio, wanted, met, details)
 
 
@@ -112,10 +113,10 @@ def _many(run: Runs, bare: Bare, size: Size) -> Result:
         return float(seen[-1]["perSecond"])
 
     both = compare(mine, lambda: float(bare.chains(CLIENTS, count)["perSecond"]), min(5, size.rounds))
-    wanted = TARGET_RATE and f">= {TARGET_RATE}/s"
+    wanted = TARGET_RATE and f"ratio >= {TARGET_RATE}"
     details = {"steps": STEPS, "rounds": both.subject, "baselineRounds": both.baseline}
     details |= {"p50": median(one["p50"] for one in seen), "baselineIs": "bare Celery's chain"}
-    met = None if TARGET_RATE is None else both.value >= TARGET_RATE
+    met = None if TARGET_RATE is None else both.ratio >= TARGET_RATE
     return Result("workflow-16", both.value, "workflows/s", both.base, both.ratio, wanted, met, details)
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from taskmaster.core.clock import now
 from taskmaster.core.ids import new_id
-from taskmaster.core.prepared import insert_values
+from taskmaster.core.inserts import insert_values
 
 from . import relay
 from .catalogue import EVENT_TYPES

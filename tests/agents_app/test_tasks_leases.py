@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from agents_app import leases, outcomes
+from agents_app import budgets, leases, outcomes
 from agents_app.backends.base import BackendError
 from agents_app.models import Task
 from agents_app.registry import BACKENDS, Resolved
@@ -126,7 +126,7 @@ def test_what_is_being_claimed_is_not_handed_to_another_agent(alice, world, monk
         go.set()
         return moved
 
-    monkeypatch.setattr(leases.budgets, "within", slowly)
+    monkeypatch.setattr(budgets, "within", slowly)
     claimed, moved = at_once(lambda: ids(claim(world["agent"])), hand_over)
     assert (claimed, moved) == ([mine], 0)
 

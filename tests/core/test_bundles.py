@@ -16,7 +16,8 @@ from taskmaster.core.bundles import (
     travels_in_bundles,
 )
 from taskmaster.core.database import keep_healthy
-from taskmaster.core.prepared import Columns, Select, Slot, Update, ask, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Columns, Select, Slot, Update, ask
 from taskmaster.orgs.models import Organization
 from tests.api.racing import at_once
 

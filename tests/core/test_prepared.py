@@ -10,7 +10,8 @@ from django.db.models import F
 
 from agents_app.models import Agent, Task
 from taskmaster.core.clock import now
-from taskmaster.core.prepared import Columns, Select, Slot, Update, insert
+from taskmaster.core.inserts import insert
+from taskmaster.core.prepared import Columns, Select, Slot, Update
 from taskmaster.events.models import Event
 from taskmaster.orgs.models import ApiToken
 from tests.api.racing import at_once

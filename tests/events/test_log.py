@@ -119,7 +119,7 @@ def test_a_claim_and_an_end_whose_event_cannot_be_written_did_not_happen(alice, 
     assert world["message"]
     before = stored()
     with monkeypatch.context() as broken:
-        broken.setattr("agents_app.leases.record", failing)
+        broken.setattr("agents_app.leases.claiming.record", failing)
         with pytest.raises(Interrupted):
             claim(world["agent"])
     assert stored() == before
