@@ -48,7 +48,7 @@ def rounds(cast: Cast, count: int) -> None:
 
 
 def test_nothing_accepted_is_lost(cast: Cast) -> None:
-    rounds(cast, 2)
+    rounds(cast, 1)
 
 
 @pytest.mark.soak

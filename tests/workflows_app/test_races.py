@@ -6,7 +6,7 @@ from .races import RACES, clear
 from .storm import Storm
 from .working import Runs
 
-TIMES = 10
+TIMES = 5
 
 
 @pytest.mark.django_db(transaction=True)
