@@ -56,7 +56,7 @@ def trouble(agent: Agent) -> str | None:
 def _trouble(agent: Agent, resolved: Resolved) -> str | None:
     name = resolved.backend.name
     if name == runners.BACKEND:
-        return None if runners.is_present(agent) else "No runner is there."
+        return None if runners.is_present(agent) else runners.GONE
     here = resolved.unready()
     if here and here.for_good:
         return here.reason

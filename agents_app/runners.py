@@ -24,6 +24,7 @@ BEAT_SECONDS = 10.0
 GONE_SECONDS = 3 * BEAT_SECONDS
 LEASE_SECONDS = 60.0
 NOTED_SECONDS = 3.0
+GONE = "No runner is there."
 
 
 @dataclass(frozen=True, slots=True)

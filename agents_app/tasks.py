@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from . import actions, budgets, dispatch, leases, retiring, routing, runners, spending
+from . import actions, budgets, dispatch, leases, presence, retiring, routing, runners, spending
 
 
 @shared_task(name="agents.sweep")
@@ -11,6 +11,7 @@ def sweep() -> None:
     leases.reap()
     runners.take_back()
     runners.time_out()
+    presence.tell()
     dispatch.wake_all()
 
 

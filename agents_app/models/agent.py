@@ -41,6 +41,9 @@ class Agent(models.Model):
         default=60_000, help_text="Milliseconds, told until there is a history."
     )
     last_heartbeat = models.DateTimeField(null=True, blank=True, editable=False, help_text="Of its runners, if any.")
+    present = models.BooleanField(
+        default=False, editable=False, help_text="Whether a runner was there when the event log was last told of it."
+    )
     internal = models.BooleanField(default=False, editable=False, help_text="Works for the product itself; not shown.")
     created_at = models.DateTimeField(default=now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

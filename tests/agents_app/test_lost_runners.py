@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from agents_app import tasks
+from agents_app import presence, tasks
 from agents_app.models import Agent, Task
 from agents_app.runner_views import lease_wait
 from taskmaster.core.clock import now
+from tests.api.racing import at_once
 from tests.api.working import claim, told
 from tests.api.world import World, stored
 
@@ -123,3 +124,42 @@ def test_a_worker_of_ours_keeps_what_it_runs_for_an_agent_that_is_a_runners_by_n
     heard(world["agent"], seconds_ago=31)
     tasks.sweep()
     assert Task.objects.get(pk=task_id).lease == task.lease
+
+
+def test_the_log_tells_once_that_it_has_gone_and_once_that_it_is_back(alice, org, world):
+    agent, gone = world.runner, {"status": "offline", "reason": "No runner is there."}
+    back = {"status": "active", "reason": None}
+    tasks.sweep()
+    assert told(org, "agent.status") == [], "nobody was ever there"
+    expected = []
+    for seconds, news in [(0, back), (29, None), (31, gone), (900, None), (1, back), (31, gone)]:
+        heard(agent, seconds_ago=seconds)
+        tasks.sweep()
+        tasks.sweep()
+        expected += [("agent.status", {"agentId": agent, **news})] if news else []
+        assert told(org, "agent.status") == expected
+
+
+def test_of_a_paused_or_deleted_agent_it_is_not_told_before_it_is_resumed(alice, org, world):
+    agent = world.runner
+    heard(agent, seconds_ago=0)
+    tasks.sweep()
+    alice.post(f"/agents/{agent}/pause")
+    heard(agent, seconds_ago=31)
+    tasks.sweep()
+    alice.post(f"/agents/{agent}/resume")
+    tasks.sweep()
+    assert [data["status"] for _, data in told(org, "agent.status")] == ["active", "paused", "active", "offline"]
+    alice.delete(f"/agents/{agent}")
+    heard(agent, seconds_ago=0)
+    tasks.sweep()
+    assert len(told(org, "agent.status")) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_sweeps_at_once_one_tells(org, world):
+    agent = world.runner
+    for seconds in (0, 31, 0, 31):
+        heard(agent, seconds_ago=seconds)
+        at_once(*[presence.tell] * 8)
+    assert [data["status"] for _, data in told(org, "agent.status")] == ["active", "offline"] * 2

@@ -25,7 +25,7 @@ _DECISION = _ACTION | {
 }
 _AGENT = {"agentId": text("The agent.", "agent_123456789")}
 _STATUS = {
-    "status": one_of("What it is now.", "active", "paused", "draining", "error"),
+    "status": one_of("What it is now.", "active", "paused", "draining", "error", "offline"),
     "reason": text("Why, where there is something to say.", "Drained.").nullable(),
 }
 _BROKEN = {
@@ -52,7 +52,11 @@ AGENTS = (
     EventType(
         "agent.registered", "There is a new agent.", _AGENT | {"name": text("Its name.", "Codegen"), "type": AGENT_TYPE}
     ),
-    EventType("agent.status", "An agent was paused, resumed or drained, breaks down or works again.", _AGENT | _STATUS),
+    EventType(
+        "agent.status",
+        "An agent was paused, resumed or drained, breaks down or works again; its runners went away or are back.",
+        _AGENT | _STATUS,
+    ),
     EventType("agent.error", "An agent has failed too often in a row; it is left alone for a while.", _AGENT | _BROKEN),
 )
 
