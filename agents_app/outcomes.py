@@ -59,7 +59,8 @@ async def attempt(resolved: Resolved, task: Task, request: Request, reporter: Ta
         async with asyncio.timeout(task.timeout / 1000) as reporter.clock:
             return partial(_completed, task, await backend.run(request, reporter))
     except TimeoutError:
-        reason = f"The agent did not finish within {task.timeout} ms."
+        who = "request" if task.agent.internal else "agent"
+        reason = f"The {who} did not finish within {task.timeout} ms."
         return partial(leases.fail, task, error=reason, code="timeout", backend=backend.name)
     except BackendError as error:
         return partial(_failed, task, error, resolved)
