@@ -51,7 +51,9 @@ class Race:
         started = [event["data"]["taskId"] for event in events if event["eventType"] == "task.started"]
         assert sorted(started) == sorted(self.tasks)
         held = most_held(events)
-        assert {agent: held[agent] for agent in self.limits} == self.limits
+        assert all(held[agent] <= limit for agent, limit in self.limits.items())
+        # Which of them are full at some moment, a busy machine decides; where none is, nothing has raced.
+        assert any(held[agent] == limit > 1 for agent, limit in self.limits.items())
 
     def _check_runs(self, agents: dict[str, str]) -> None:
         """As those who did the work saw it; the echo agent answers inside of the worker."""
