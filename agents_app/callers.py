@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from redis import RedisError
 
 from taskmaster.core import calls
-from taskmaster.core.database import keep_healthy
+from taskmaster.core.database import quietly
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +49,4 @@ class Callers:
             if agent_id and self._ending.is_set():
                 calls.put_back(agent_id)
             elif agent_id:
-                self._look_at(agent_id)
-
-    def _look_at(self, agent_id: str) -> None:
-        try:
-            self._answer(agent_id)
-        except Exception as error:
-            logger.warning("left for the sweep: %s", type(error).__name__)
-        finally:
-            keep_healthy()
+                quietly(partial(self._answer, agent_id))

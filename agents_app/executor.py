@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError
 from django.db.models.functions import Now
 
 from taskmaster.core import log
-from taskmaster.core.database import keep_healthy
+from taskmaster.core.database import keep_healthy, quietly
 from taskmaster.core.wakeups import hub
 
 from . import continuing, dispatch, leases, outcomes, registry, runners
@@ -242,11 +242,11 @@ class Executor:
     def _in_pool(self, call: Callable[[], Any]) -> None:
         """A call whose failure the sweep mends."""
         if not self._draining:
-            self._pool.submit(_quietly, call)
+            self._pool.submit(quietly, call)
 
     def _for_reporter(self, call: Callable[[], T]) -> "asyncio.Future[T | None]":
         """A call for a running task; None where it failed."""
-        return self._loop.run_in_executor(self._pool, _quietly, call)
+        return self._loop.run_in_executor(self._pool, quietly, call)
 
     def _stop_task(self, task_id: str) -> None:
         self._loop.call_soon_threadsafe(self._cancel_here, task_id)
@@ -295,16 +295,6 @@ class Executor:
 def org_of(agent_id: str) -> str:
     """Whose agent that is, which never changes; "" for one that is not there."""
     return Agent.objects.filter(pk=agent_id).values_list("org_id", flat=True).first() or ""
-
-
-def _quietly(call: Callable[[], T]) -> T | None:
-    try:
-        return call()
-    except Exception as error:
-        logger.warning("left for the sweep: %s", type(error).__name__)
-        return None
-    finally:
-        keep_healthy()
 
 
 executor = Executor()

@@ -1,8 +1,15 @@
 """Small things about the database connection."""
 
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
 from django.db import connection, connections
 
 from .bundles import Statement, run_later
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def keep_healthy() -> None:
@@ -13,6 +20,17 @@ def keep_healthy() -> None:
     for used in connections.all(initialized_only=True):
         if used.errors_occurred:
             used.close_if_unusable_or_obsolete()
+
+
+def quietly(call: Callable[[], T]) -> T | None:
+    """A piece of work in a long-lived thread, whose failure is told to the log and mended by the sweep; None then."""
+    try:
+        return call()
+    except Exception as error:
+        logger.warning("left for the sweep: %s", type(error).__name__)
+        return None
+    finally:
+        keep_healthy()
 
 
 def commit_without_waiting() -> None:

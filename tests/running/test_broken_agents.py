@@ -35,7 +35,9 @@ def test_an_agent_in_error_is_left_alone_for_a_while_and_comes_back_by_itself(ca
     broken = time.monotonic()
     reason = "the model endpoint answered 500: told to refuse"
     assert shown(cast, agent)["reason"] == reason
-    assert agent in [a["id"] for a in cast.all("/agents", "agents", status="error")]
+    # Other tests' agents may be in error as well, but nothing else may be in this list.
+    listed = {a["id"]: a["status"] for a in cast.all("/agents", "agents", status="error")}
+    assert (listed[agent], set(listed.values())) == ("error", {"error"})
     calls = len(cast.model.calls)
     # It works again, and nobody tells.
     plan.refusals = ()
